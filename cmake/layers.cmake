@@ -1,0 +1,18 @@
+# quoin_layer(NAME LAYERS a b... LIBS x y...): the static library of one folder of src/, from all its .cpp files.
+# tools/check_layers.py checks the includes against the same rows.
+function(quoin_layer name)
+  cmake_parse_arguments(ARG "" "" "LAYERS;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(quoin_${name} STATIC ${sources})
+  target_include_directories(quoin_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(quoin_${name} PRIVATE quoin_flags)
+  foreach(layer ${ARG_LAYERS})
+    if(TARGET quoin_${layer})
+      target_link_libraries(quoin_${name} PUBLIC quoin_${layer})
+    endif()
+  endforeach()
+  target_link_libraries(quoin_${name} PUBLIC ${ARG_LIBS})
+endfunction()
