@@ -1,0 +1,60 @@
+// How long the secret key may be: security proofs as pure functions of integer counts. For the
+// session (length and passport), the planner and the tools. A proof never fails: impossible or
+// suspicious input gives length 0 and a reason in words.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/quantum_vocabulary.hpp"
+#include "core/result.hpp"
+
+namespace quoin {
+
+struct ProofInput {
+  BlockCounts counts;
+  std::array<double, intensity_count> mu{};  // mean photon numbers: signal, decoy, vacuum
+  std::array<double, intensity_count> p{};   // probabilities with which they are chosen
+  std::uint64_t leak_ec_bits = 0;            // as sent; without the verification tag
+  double epsilon_sec = 1e-10;
+  double epsilon_cor = 1e-15;
+  std::uint64_t verification_bits = 128;
+  // Two-way reconciliation tells Eve where the errors were; then vacuum events give no secrecy
+  // (security-rules C1).
+  bool error_positions_public = true;
+};
+
+struct KeyLength {
+  std::uint64_t secret_bits = 0;
+  std::string reason;  // why it is 0, for people; empty otherwise
+  std::vector<std::pair<std::string, double>> derivation;  // named steps, in order
+};
+
+class SecurityProof {
+ public:
+  virtual ~SecurityProof() = default;
+  virtual std::string_view name() const = 0;      // "lim2014"
+  virtual std::string_view protocol() const = 0;  // "bb84-decoy2"
+  // What must hold for the length to mean anything, including what the proof does not cover of
+  // what runs: goes into every passport (each below 256 characters).
+  virtual std::vector<std::string> assumptions() const = 0;
+  // How two-way reconciliation is charged, for the passport.
+  virtual std::string_view leak_accounting(bool error_positions_public) const = 0;
+  virtual KeyLength key_length(const ProofInput& input) const = 0;
+};
+
+// "lim2014". Fails as configuration for an unknown name.
+Result<std::unique_ptr<const SecurityProof>> make_proof(std::string_view name);
+
+// Alice proposes one bit less than her proof allows and Bob accepts any claim not above his own:
+// libm differs between processors (security-rules C7).
+std::uint64_t proposed_length(const KeyLength& own);
+// Fails as conflict for a claim above the own value, and as no_key with the own reason for 0.
+Status accept_length(const KeyLength& own, std::uint64_t claimed_bits);
+
+}  // namespace quoin
