@@ -40,30 +40,29 @@ Result<BootstrapKeys> derive_bootstrap_keys(const SecretBytes& exporter, std::st
 DirectionKeys derive_control_keys(const SecretBytes& control_root, std::string_view link_id,
                                   ByteSpan session_id, std::uint32_t epoch);
 
-// Both directions of one end. A frame that is not accepted changes nothing here; the link ends the
-// session on it.
+// One direction of the channel at one end: either protects or accepts. A frame that is not accepted
+// changes nothing here; the link ends the session on it.
 class ControlChannel {
  public:
-  ControlChannel(const DirectionKeys& keys, QuantumRole own_role);
+  // `key` has hmac_sha384_bytes, is wiped here, and serves this direction alone.
+  ControlChannel(SecretBytes&& key, Direction direction);
 
-  // invalid_argument: payload above control_payload_max.
+  // Sender. too_large: payload above control_payload_max.
   Result<Bytes> protect(ByteSpan payload);
-  // The payload. unauthenticated: wrong tag, or a frame of the own direction sent back; conflict:
-  // right tag, but the counter is not above the last one (replayed or reordered); malformed.
+  // Receiver: the payload. unauthenticated: wrong tag, which a frame of the other direction has as
+  // well; conflict: right tag, but a counter not above the last one (replayed or reordered);
+  // malformed.
   Result<Bytes> accept(ByteSpan frame);
 
-  std::uint64_t sent_count() const { return sent_; }
-  std::uint64_t accepted_count() const { return accepted_; }
+  // Of the last frame protected or accepted; the first frame has 1.
+  std::uint64_t counter() const { return counter_; }
 
  private:
-  Hmac384Value mac(HmacSha384& key, Direction direction, ByteSpan body);
+  Hmac384Value tag_of(ByteSpan body);
 
-  Direction sending_;
-  HmacSha384 send_mac_;
-  HmacSha384 receive_mac_;
-  std::uint64_t sent_ = 0;           // counter of the last frame sent
-  std::uint64_t last_received_ = 0;  // counter of the last frame accepted
-  std::uint64_t accepted_ = 0;
+  HmacSha384 mac_;
+  Direction direction_;
+  std::uint64_t counter_ = 0;
 };
 
 }  // namespace quoin

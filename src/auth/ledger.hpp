@@ -74,6 +74,9 @@ class AuthLedger {
   // Bits of the segment that `bits` of key give: whole pads, the same number in both directions.
   static std::size_t segment_bits_for(std::size_t bits, bool starts_lineage);
 
+  // Part of a first segment that is no pads.
+  static constexpr std::uint64_t first_segment_fixed_bits = lineage_root_bytes * 8;
+
   // Durable on this side with the batch, not in use before commit_segment(); what peers prove under
   // it can already be verified. Surplus bits beyond whole pads are wiped. invalid_argument: too few
   // bits for the root and one pad each; conflict: block known already, or lineage not above (when
@@ -110,7 +113,9 @@ class AuthLedger {
 
   // ---- Levels. ----
   std::uint64_t pads_left(Direction direction) const;  // committed, unspent
-  std::uint64_t bytes_left() const;                    // pads of both directions
+  // The same with prepared segments: what will be there when they commit.
+  std::uint64_t pads_held(Direction direction) const;
+  std::uint64_t bytes_left() const;  // pads of both directions
 
   // ---- Peer. ----
   LedgerMarks marks() const;
@@ -126,7 +131,7 @@ class AuthLedger {
     bool is_committed = false;
     std::uint32_t pads = 0;  // per direction
     SecretBytes root;        // lineage_root_bytes if starts_lineage
-    SecretBytes pad_bits;    // 2 * pads * pad_bytes
+    SecretBytes pad_key;     // 2 * pads * pad_bytes
   };
 
   AuthLedger(const AtRestCipher& cipher, std::string link_id)
@@ -145,7 +150,7 @@ class AuthLedger {
   bool is_prepared_lineage(std::uint64_t lineage) const;
   PadPosition spent_below(Direction direction) const;
   bool is_spent(BlockId block, const Segment& segment) const;
-  std::uint64_t pads_left(Direction direction, bool with_prepared) const;
+  std::uint64_t count_pads(Direction direction, bool with_prepared) const;
   void put_marks(StoreBatch& batch) const;
   void erase_segment(StoreBatch& batch, BlockId block);
   void erase_spent(StoreBatch& batch);
