@@ -16,3 +16,15 @@ function(quoin_layer name)
   endforeach()
   target_link_libraries(quoin_${name} PUBLIC ${ARG_LIBS})
 endfunction()
+
+# quoin_link_all_layers(TARGET): for fuzz targets and benchmarks, which reach into any folder.
+function(quoin_link_all_layers target)
+  set(libraries "")
+  foreach(layer core kernels crypto quantum distill auth planning link keystore kme delivery consumers site adapters lab sim)
+    if(TARGET quoin_${layer})
+      list(APPEND libraries quoin_${layer})
+    endif()
+  endforeach()
+  list(REVERSE libraries)  # a linker reads left to right: users first
+  target_link_libraries(${target} PRIVATE ${libraries})
+endfunction()

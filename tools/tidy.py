@@ -26,7 +26,7 @@ LINE_RULES = [
     (r"\bmemcmp\s*\(", ["src"], [], "equal_constant_time for secrets and tags, std::ranges::equal for public bytes"),
     (r"expose_secret\w*\(\)(?!\s*(?:\.|->)\s*(?:size|size_bytes|size_bits|empty|data)\b)[^;,]*(?<![<>])[=!]=",
      ["src"], [], "compare secrets with equal_constant_time"),
-    (r"[=!]=[^;&|]*expose_secret\w*\(\)(?!\s*\.\s*(?:size|empty))", ["src"], [],
+    (r"[=!]=\s*[\w.>\-]*expose_secret\w*\(\)(?!\s*\.\s*(?:size|empty))", ["src"], [],
      "compare secrets with equal_constant_time"),
     (r"(?:ranges::|std::)equal\s*\([^;]*expose_secret", ["src"], [], "compare secrets with equal_constant_time"),
     (r"(?:printf|std::cout|std::cerr|std::clog|std::format|std::print|fputs|fwrite)\b[^;]*expose_secret", ["src"], [],

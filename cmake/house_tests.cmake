@@ -1,0 +1,8 @@
+# Tests of the house itself: the layers, the house rules, what must not compile, and the scripts that check all this.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME layers COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/check_layers.py)
+add_test(NAME house_rules COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/tidy.py)
+add_test(NAME house COMMAND Python3::Interpreter -m unittest discover -s ${CMAKE_SOURCE_DIR}/tests/house -p "*_test.py")
+add_test(NAME must_not_compile
+  COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tests/must_not_compile/run.py --compiler ${CMAKE_CXX_COMPILER})
+set_tests_properties(layers house_rules house must_not_compile PROPERTIES TIMEOUT 300)
