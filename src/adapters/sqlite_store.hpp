@@ -11,12 +11,17 @@
 
 namespace quoin {
 
+struct SqliteStoreOptions {
+  std::uint64_t bytes_max = std::uint64_t{8} << 30;  // of the file; reached, it is as a full disk
+};
+
 class SqliteStore final : public Store {
  public:
   // Creates the file (mode 0600) or opens it and brings its schema up to date. Errors: conflict
   // when another process has it open, configuration when the file is no Quoin store or of a newer
   // version, io when the path cannot be used.
-  static Result<std::unique_ptr<SqliteStore>> open(const std::string& path);
+  static Result<std::unique_ptr<SqliteStore>> open(const std::string& path,
+                                                   SqliteStoreOptions options = {});
 
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
