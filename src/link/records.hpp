@@ -1,0 +1,48 @@
+// The link's own durable state: session counter, lineage, bootstrap window, epsilon spent, and the
+// state of each block that the peer may still ask about. Rows go into the caller's batch
+// (Table::meta, keys "link/...").
+#pragma once
+
+#include <map>
+
+#include "core/ports.hpp"
+
+namespace quoin {
+
+enum class OwnBlockState : std::uint8_t { prepared = 1, committed = 2 };
+
+class LinkRecords {
+ public:
+  // Malformed rows are an error of the store: ErrorCode::internal with the cure named.
+  static Result<LinkRecords> load(const Store& store);
+
+  std::uint32_t next_session() const { return next_session_; }
+  std::uint64_t lineage() const { return lineage_; }
+  double bootstrap_seconds() const { return bootstrap_seconds_; }
+  double epsilon_spent() const { return epsilon_spent_; }
+  std::uint64_t blocks_committed() const { return blocks_committed_; }
+  std::vector<BlockId> prepared_blocks() const;
+  std::optional<OwnBlockState> state(BlockId block) const;
+
+  void use_session(StoreBatch& batch, std::uint32_t session);
+  void set_bootstrap_seconds(StoreBatch& batch, double seconds);
+  // A lineage begins with the block that fills the ledger for the first time; its epsilon account
+  // starts at zero.
+  void prepare(StoreBatch& batch, BlockId block, double epsilon, std::uint64_t starts_lineage);
+  void commit(StoreBatch& batch, BlockId block);
+  void discard(StoreBatch& batch, BlockId block);
+  // Committed blocks that the peer has confirmed to hold need no answer any more.
+  void forget_committed_before(StoreBatch& batch, BlockId block);
+
+ private:
+  void put_state(StoreBatch& batch) const;
+
+  std::uint32_t next_session_ = 1;
+  std::uint64_t lineage_ = 0;
+  double bootstrap_seconds_ = 0;
+  double epsilon_spent_ = 0;
+  std::uint64_t blocks_committed_ = 0;
+  std::map<BlockId, OwnBlockState> blocks_;
+};
+
+}  // namespace quoin
