@@ -42,15 +42,18 @@ fi
 
 # The rest in a mount and process namespace of its own: when it ends, its mounts and processes are gone.
 export suite bare roots checkout fresh as_user
+throw_away_layer() { # FOLDER: on the disk, or in memory where the file system cannot carry an overlay
+  mkdir -p "$1/upper" "$1/work" "$1/root"
+  mount -t overlay overlay -o "lowerdir=$bare,upperdir=$1/upper,workdir=$1/work" "$1/root" 2>/dev/null
+}
 inside() {
   set -euo pipefail
   mount --make-rprivate /
   if [ -n "$fresh" ]; then
     layer=$(mktemp -d "$roots/$suite-fresh.XXXXXX")
-    mount -t tmpfs -o size=90% quoin "$layer" 2>/dev/null || true
-    mkdir -p "$layer/upper" "$layer/work" "$layer/root"
-    mount -t overlay overlay -o "lowerdir=$bare,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
     root=$layer/root
+    throw_away_layer "$layer" || { mount -t tmpfs quoin "$layer" && throw_away_layer "$layer"; } ||
+      { echo "in-root: this machine cannot mount an overlay; run without --fresh" >&2; exit 1; }
     trap 'cd /; umount -l "$root" "$layer" 2>/dev/null; rm -rf "$layer"' EXIT
   else
     root=$roots/$suite
@@ -72,7 +75,7 @@ inside() {
   env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 TERM="${TERM:-dumb}" \
     chroot "$root" "${start[@]}" "$@"
 }
-export -f inside
+export -f inside throw_away_layer
 spaces=(--mount --pid --fork --kill-child)
 [ -n "$network" ] || spaces+=(--net)
 exec unshare "${spaces[@]}" bash -c 'inside "$@"' bash "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Quoin needs: packages by name from Debian 13. On Debian 12 it adds Debian 13 as a second, pinned source.
-#   tools/setup.sh [build|test|check]...     groups of tools/packages.txt, default: build test
+#   tools/setup.sh [GROUP]...     groups of tools/packages.txt: build test check night root; default: build test
 # Does nothing, in milliseconds, when everything is there. Never asks: it says what it is about to do, then does it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,10 +37,7 @@ export DEBIAN_FRONTEND=noninteractive
 case "$release" in
   debian13) ;;
   debian12)
-    # The archive that this machine already uses, whatever mirror that is.
-    mirror=$(grep -hrsE '^(URIs:|deb )' /etc/apt/sources.list /etc/apt/sources.list.d \
-      | grep -oE 'https?://[^ ]+' | grep -vi security | grep -E '/debian/?$' | head -n 1 || true)
-    [ -n "$mirror" ] || fail "no Debian archive found in /etc/apt/sources.list*; add one for Debian 13 (trixie) and try again."
+    mirror=$(tools/mirror.sh)
     if [ ! -e /etc/apt/sources.list.d/quoin-trixie.sources ]; then
       cat >&2 <<MSG
 setup: this is Debian 12; Quoin needs Debian 13's compiler and OpenSSL 3.5. About to
