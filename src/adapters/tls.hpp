@@ -12,6 +12,7 @@
 
 struct ssl_ctx_st;
 struct ssl_st;
+struct x509_store_ctx_st;
 
 namespace quoin {
 
@@ -97,7 +98,10 @@ class TlsSession {
   bool is_finished_by_peer() const;
 
  private:
+  struct NameCheck;
   TlsSession();
+  static int verify_name(int chain_is_good, x509_store_ctx_st* verification);
+  Status explain_failure();
   Status advance_handshake();
   Status assert_outcome();
 
@@ -106,7 +110,7 @@ class TlsSession {
   };
   std::unique_ptr<ssl_st, Deleter> ssl_;
   TlsContext context_;
-  TlsExpectation expected_;
+  std::unique_ptr<NameCheck> name_check_;  // OpenSSL's callback points to it
   std::optional<TlsPeer> peer_;
 };
 
