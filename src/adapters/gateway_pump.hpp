@@ -56,8 +56,8 @@ class GatewayPump {
 
  private:
   struct Impl;
-  explicit GatewayPump(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit GatewayPump(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace quoin

@@ -64,8 +64,8 @@ class HttpsServer {
 
  private:
   struct Impl;
-  explicit HttpsServer(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit HttpsServer(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace quoin

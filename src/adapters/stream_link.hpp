@@ -62,8 +62,8 @@ class StreamLink {
 
  private:
   struct Impl;
-  explicit StreamLink(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit StreamLink(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace quoin

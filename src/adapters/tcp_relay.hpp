@@ -29,8 +29,8 @@ class TcpRelay {
 
  private:
   struct Impl;
-  explicit TcpRelay(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit TcpRelay(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace quoin
