@@ -112,6 +112,8 @@ class SecretBlockSink {
                          const Passport& passport) = 0;
   virtual Status commit(StoreBatch& batch, BlockId block) = 0;
   virtual Status discard(StoreBatch& batch, BlockId block) = 0;
+  // False while the store is full: the link then makes no new block.
+  virtual bool has_room() const { return true; }
 };
 
 // What the link knows of the connection under it, asserted by the adapter that made it.

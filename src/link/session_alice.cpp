@@ -12,6 +12,8 @@ namespace quoin {
 
 namespace {
 
+// Fewer secret bits than two keys of an application are not worth a block's rows.
+constexpr std::uint64_t secret_bits_min = 512;
 // A pad for each direction.
 constexpr std::uint64_t pair_bits = 2 * 8 * pad_bytes;
 
@@ -29,6 +31,9 @@ void LinkSession::alice_on_commitment(const FrameHeader& header, ByteSpan payloa
   newest_block_ = header.block;
   LinkBlock& block = blocks_[header.block];
   block.id = header.block;
+  if (!ports_.sink.has_room())
+    return abort_block(block, Error{ErrorCode::exhausted, "the key store is full",
+                                    "fetch keys, or raise the store's limit"});
   block.started = now_;
   block.phase = BlockPhase::awaiting_commitment_tag;
   block.covering_counter = header.counter;
@@ -162,11 +167,12 @@ void LinkSession::alice_on_verify_result(LinkBlock& block, const FrameHeader& he
   block.own_length = ports_.proof.key_length(proof_input(block, block.verify.leak_bits));
   // The proposer gives up one bit, so that the other side's last digits of libm do not matter
   // (security-rules C7).
-  if (block.own_length.secret_bits <= 1)
-    return abort_block(block, Error{ErrorCode::no_key,
-                                    block.own_length.reason.empty() ? "the proof gives no bit"
-                                                                    : block.own_length.reason,
-                                    {}});
+  if (block.own_length.secret_bits <= secret_bits_min)
+    return abort_block(
+        block, Error{ErrorCode::no_key,
+                     block.own_length.reason.empty() ? "the proof gives too few bits to store"
+                                                     : block.own_length.reason,
+                     {}});
   block.covering_counter = header.counter;
   alice_send_amplify(block);
 }
@@ -202,12 +208,13 @@ std::uint64_t LinkSession::choose_ledger_bits(std::uint64_t secret_bits,
                                               bool& starts_lineage) const {
   const AuthLedger& ledger = ports_.ledger;
   starts_lineage = false;
+  const std::uint64_t spare = secret_bits - secret_bits_min;  // the users always get something
   if (ports_.records.lineage() == 0) {
     if (lineage_offered_ != 0) return 0;
     const std::uint64_t wanted = ledger.refill_bits_wanted(parameters_.ledger_pads_target, true);
     const std::uint64_t least =
         8 * lineage_root_bytes + pair_bits * parameters_.ledger_pads_reserve;
-    const std::uint64_t share = std::max(secret_bits / 2, std::min(secret_bits, least));
+    const std::uint64_t share = std::max(secret_bits / 2, std::min(spare, least));
     const std::uint64_t bits = AuthLedger::segment_bits_for(std::min(wanted, share), true);
     starts_lineage = bits >= least;
     return starts_lineage ? bits : 0;

@@ -26,6 +26,7 @@ std::uint32_t estimate_qber_ppm(const BasisCounts& test, std::uint32_t last_ppm)
 }  // namespace
 
 void LinkSession::bob_fetch_detections() {
+  if (!ports_.sink.has_room()) return;
   if (policy_.role != QuantumRole::bob || phase_ != Phase::running || is_finishing_ ||
       fetch_is_outstanding_)
     return;
@@ -204,6 +205,9 @@ void LinkSession::bob_on_amplify(LinkBlock& block, const FrameHeader& header, By
                              "compare the versions and parameters of both sites"});
     return;
   }
+  if (amplify->secret_bits - amplify->ledger_bits < 8)
+    return abort_block(block,
+                       Error{ErrorCode::malformed, "the peer leaves no key for the users", {}});
   if (amplify->starts_lineage ? (amplify->lineage == 0 || ports_.records.lineage() != 0)
                               : (amplify->lineage != ports_.records.lineage())) {
     abort_block(
