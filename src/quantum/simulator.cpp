@@ -232,6 +232,7 @@ class SimulatedBob final : public BobDevice {
 
  private:
   void load(std::uint64_t chunk);
+  std::size_t likely_detections(std::uint64_t slot_count) const;
   std::size_t accept_live_hits(SlotIndex low, SlotIndex high);
 
   const LinkPhysics& physics_;
@@ -251,6 +252,12 @@ void SimulatedBob::load(std::uint64_t chunk) {
   if (chunk == loaded_chunk_) return;
   derive_hits(*history_.fix(chunk), seed_, chunk, hits_);
   loaded_chunk_ = chunk;
+}
+
+// Judged by the loaded chunk, with room to spare: how much to reserve.
+std::size_t SimulatedBob::likely_detections(std::uint64_t slot_count) const {
+  const std::uint64_t hits = slot_count * (hits_.count + 256) / chunk_slots;
+  return std::min({hits + hits / 16, slot_count, block_detections_max});
 }
 
 // Hits of slots [low, high) of the loaded chunk that find the detectors alive, into accepted_; how
@@ -293,6 +300,9 @@ Result<DetectionEvents> SimulatedBob::next_block(std::uint64_t slot_count) {
   events.first_slot = position_;
   events.slot_count = slot_count;
   std::vector<std::uint8_t> codes;
+  load(position_ / chunk_slots);
+  events.offsets.reserve(likely_detections(slot_count));
+  codes.reserve(events.offsets.capacity());
   for (SlotIndex slot = position_; slot < end;) {
     load(slot / chunk_slots);
     const SlotIndex start = loaded_chunk_ * chunk_slots;
