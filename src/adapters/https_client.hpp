@@ -27,11 +27,12 @@ class HttpsClient {
   HttpsClient& operator=(HttpsClient&&) noexcept;
   ~HttpsClient();
 
-  // Sends and receives until is_complete(all bytes received so far, whether the server has closed)
-  // is true. It is asked after every piece; an answer over the bound is too_large, a connection
-  // closed before completion is unavailable. After a failure the client is of no more use.
-  Result<SecretBytes> exchange(
-      ByteSpan request, const std::function<bool(ByteSpan received, bool is_closed)>& is_complete);
+  // Sends and receives until is_complete(all bytes received so far) says so; it is asked after
+  // every piece, and its failure ends the exchange. A server that closes with a TLS goodbye ends
+  // its answer too (at least one byte). Over the bound: too_large; cut off: unavailable. After a
+  // failure the client is of no more use.
+  Result<SecretBytes> exchange(ByteSpan request,
+                               const std::function<Result<bool>(ByteSpan received)>& is_complete);
 
   const TlsPeer& server() const;
 
