@@ -6,7 +6,7 @@
 //   "quoin transcript 1" | scheme | direction | purpose | link id | session id | checkpoint
 //   | length of frame | frame, for each frame | number of frames | bytes of all frames
 //   | pad segment | pad index
-// Texts, ids and frames carry their length in front; the end has a fixed length.
+// Texts and ids carry their length in 4 bytes in front, frames in 8; the end has a fixed length.
 //
 // HMAC-SHA-384 authenticates against a computationally bounded Eve. Wegman-Carter (polynomial hash,
 // 16-byte pad XORed) holds against any: a forgery of a message of l blocks succeeds with
@@ -24,7 +24,9 @@
 
 namespace quoin {
 
-// One use of a pad: 16 bytes at their place. Comes from AuthLedger::take_pad().
+constexpr std::size_t pad_bytes = 16;
+
+// One use of a pad: pad_bytes at their place. Comes from AuthLedger::take_pad().
 struct Pad {
   PadPosition position;
   SecretBytes bits;
@@ -75,10 +77,10 @@ class TranscriptAuthenticator {
   TranscriptAuthenticator(TranscriptContext context, TagScheme scheme);
   void start();
   void feed(ByteSpan bytes);
-  Bytes close_message(const PadPosition& pad);
+  void feed_end(const PadPosition& pad);
   Bytes finish_hmac();
-  Bytes finish_wegman_carter(const SecretBytes& pad);
-  Status check_open(const char* what) const;
+  Bytes finish_wegman_carter(const PadPosition& position, const SecretBytes& pad);
+  Status check_open() const;
   void advance();
 
   TranscriptContext context_;

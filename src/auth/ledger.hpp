@@ -28,7 +28,6 @@
 
 namespace quoin {
 
-constexpr std::size_t pad_bytes = 16;
 constexpr std::size_t control_root_bytes = 48;
 // Hash keys and control root at the head of a lineage.
 constexpr std::size_t lineage_root_bytes = 2 * poly_hash_bytes + control_root_bytes;
