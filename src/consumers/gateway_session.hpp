@@ -15,16 +15,17 @@
 // Keys: HKDF(delivered key; tunnel id, epoch, key_ID, SAE names, direction), one per direction.
 #pragma once
 
-#include <deque>
+#include <array>
 #include <optional>
 #include <string>
 
 #include "core/ports.hpp"
+#include "crypto/aead.hpp"
 
 namespace quoin {
 
 // A key as the delivery interface hands it out: 32 bytes and its id.
-struct DeliveredKey {
+struct TunnelKey {
   std::string key_id;
   SecretBytes key;
 };
@@ -33,7 +34,7 @@ struct GatewayTerms {
   std::string master_sae;
   std::string slave_sae;
   std::uint64_t rekey_bytes = std::uint64_t{64} << 20;  // both directions together
-  std::int64_t rekey_ns = 60 * ns_per_s;
+  std::int64_t rekey_ns = 60 * ns_per_s;                // counts for a key that has carried bytes
   // At twice the limits user bytes wait for the new key; if none comes within this time after it
   // was asked for, the tunnel ends.
   std::int64_t key_wait_ns = 30 * ns_per_s;
@@ -73,7 +74,7 @@ class GatewaySession {
   Result<GatewayEffects> network_bytes(ByteSpan bytes, Instant now);
   // unauthenticated when the peer did not close its direction first: truncation.
   Status network_ended() const;
-  Result<GatewayEffects> key_arrived(DeliveredKey key, Instant now);
+  Result<GatewayEffects> key_arrived(TunnelKey key, Instant now);
   Result<GatewayEffects> key_failed(const Error& error, Instant now);
   // Time-driven re-keying and time limits. Call it at deadline().
   Result<GatewayEffects> tick(Instant now);
@@ -87,32 +88,63 @@ class GatewaySession {
 
  private:
   struct Direction {
-    SecretBytes key;
+    std::optional<AesGcm> cipher;
     std::uint32_t epoch = 0;
     std::uint64_t sequence = 0;
     bool is_closed = false;
   };
+  struct KeyPair {
+    AesGcm to_slave;
+    AesGcm to_master;
+  };
+  struct Record;
   GatewaySession() = default;
   bool is_master() const { return role_ == GatewayRole::master; }
+  KeyPair derive(const TunnelKey& key, std::uint32_t epoch) const;
+  void renew(Direction& direction, AesGcm cipher);
+  void ask_for_key(GatewayEffects& effects, Instant now);
+  void note_new_key(Instant now);
+  bool needs_rekey(Instant now) const;
+  void append_record(Bytes& out, std::uint8_t type, ByteSpan plaintext);
+  Result<Bytes> open_record(const Record& record);
+
+  Status process_input(GatewayEffects& effects, Instant now);
+  Status take_record(const Record& record, GatewayEffects& effects, Instant now);
+  Status take_hello(const Record& record, GatewayEffects& effects, Instant now);
+  Status take_accept(const Record& record);
+  Status take_bytes(const Record& record, GatewayEffects& effects);
+  Status take_rekey(const Record& record, GatewayEffects& effects, Instant now);
+  Status take_rekeyed(const Record& record);
+  Status take_close(const Record& record, GatewayEffects& effects);
+  void begin_as_master(const TunnelKey& key, GatewayEffects& effects);
+  Status begin_as_slave(const TunnelKey& key, GatewayEffects& effects);
+  void rekey_as_master(const TunnelKey& key, GatewayEffects& effects);
+  void rekey_as_slave(const TunnelKey& key, GatewayEffects& effects);
+  Status check_alive() const;
+  // Completes the effects of a step, or marks the tunnel failed.
+  Result<GatewayEffects> settle(const Status& status, GatewayEffects effects, Instant now);
 
   GatewayRole role_ = GatewayRole::master;
   GatewayTerms terms_;
   std::array<std::byte, 16> tunnel_id_{};
   Direction sending_;
   Direction receiving_;
-  SecretBytes next_receiving_key_;  // master: for after the peer's rekeyed record
-  Bytes pending_hello_;             // slave: until the key is there
+  std::optional<AesGcm> next_receiving_;  // master: for after the peer's rekeyed record
+  Bytes hello_;                           // slave: its body, until the key is there
   Bytes input_;
-  std::string awaited_key_id_;
+  std::string awaited_key_id_;  // slave
   bool awaits_key_ = false;
-  bool awaits_rekeyed_ = false;
+  bool awaits_peer_ = true;  // hello, accept or rekeyed
   bool is_established_ = false;
+  bool is_key_overdue_ = false;
   bool is_failed_ = false;
+  bool is_done_ = false;
   std::uint32_t epoch_ = 0;
   std::uint64_t keys_used_ = 0;
   std::uint64_t bytes_under_key_ = 0;
   Instant key_since_;
-  Instant key_asked_;
+  Instant waiting_since_;
+  std::optional<Instant> retry_at_;
 };
 
 }  // namespace quoin

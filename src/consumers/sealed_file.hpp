@@ -9,10 +9,12 @@
 // file has an empty last chunk, so each file has one encoding.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 
 #include "core/ports.hpp"
+#include "crypto/aead.hpp"
 
 namespace quoin {
 
@@ -55,7 +57,7 @@ class SealWriter {
 
   SealedHeader header_;
   Bytes encoded_header_;
-  SecretBytes file_key_;
+  std::optional<AesGcm> cipher_;
   Bytes pending_;
   std::uint64_t next_chunk_ = 0;
   bool header_is_out_ = false;
@@ -79,7 +81,7 @@ class OpenReader {
 
   SealedHeader header_;
   Bytes encoded_header_;
-  SecretBytes file_key_;
+  std::optional<AesGcm> cipher_;
   Bytes pending_;
   std::uint64_t next_chunk_ = 0;
   bool is_over_ = false;
