@@ -11,7 +11,7 @@ namespace quoin {
 
 // Obtains keys. new_key as master (key_id empty) or the key of that id as slave. `done` must be
 // called exactly once, on the loop thread, possibly later; it may be called after the pump is gone.
-using GatewayKeyDone = std::move_only_function<void(Result<DeliveredKey>)>;
+using GatewayKeyDone = std::move_only_function<void(Result<TunnelKey>)>;
 using GatewayKeySource =
     std::move_only_function<void(const std::string& key_id, GatewayKeyDone done)>;
 
