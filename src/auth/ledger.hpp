@@ -11,9 +11,9 @@
 // knows only what is durable. So a pad is used at most once: its mark is on disk first, and what
 // was in doubt at a crash is burnt.
 //
-// A mark is the first position of a direction that may still be used; below it all is spent. Marks
-// only grow. A segment that is committed after a mark has passed its block id is burnt unused.
-// Segments spent in both directions are erased from the Store and from memory.
+// A mark is the first position of a direction that may still be used; below it all is spent. Within
+// a lineage marks only grow. A segment that is committed after a mark has passed its block id is
+// burnt unused. Segments spent in both directions are erased from the Store and from memory.
 #pragma once
 
 #include <array>
@@ -87,6 +87,9 @@ class AuthLedger {
   Status commit_segment(StoreBatch& batch, BlockId block);
   // Nothing to discard is success. conflict: committed, or the peer has shown that it is in use.
   Status discard_segment(StoreBatch& batch, BlockId block);
+  // Erases everything, marks included. Only on an operator's word: the other side has to do the
+  // same, and the next block begins a new lineage from the trust anchor (security-rules A5).
+  void abandon(StoreBatch& batch);
   // none: unknown, discarded or spent.
   std::optional<SegmentMark> segment(BlockId block) const;
 
@@ -129,40 +132,50 @@ class AuthLedger {
     bool starts_lineage = false;
     bool is_committed = false;
     std::uint32_t pads = 0;  // per direction
-    SecretBytes root;        // lineage_root_bytes if starts_lineage
-    SecretBytes pad_key;     // 2 * pads * pad_bytes
+    SecretBytes root;        // of a lineage that is not committed yet
+    SecretBytes pad_key;     // 2 * pads * pad_bytes; a pad is zero here once it is spent
   };
 
-  AuthLedger(const AtRestCipher& cipher, std::string link_id)
-      : cipher_(&cipher), link_id_(std::move(link_id)) {}
+  AuthLedger(const AtRestCipher& cipher, std::string_view link_id)
+      : cipher_(&cipher), link_id_(link_id) {}
 
-  Status load_segments(const Store& store);
-  Status load_segment(const StoreRow& row);
-  Status load_commits(const Store& store);
+  // ledger_rows.cpp: what is on disk.
+  enum class RowKind : std::uint8_t { segment = 1, root = 2, commit = 3 };
+  Bytes row_key(RowKind kind, BlockId block) const;
+  Bytes marks_key() const;
+  Bytes segment_row(BlockId block, const Segment& segment) const;
+  Bytes root_row(BlockId block, const Segment& segment) const;
+  void put_marks(StoreBatch& batch) const;
   Status load_marks(const Store& store);
+  template <class OnRow>
+  Status for_each_row(const Store& store, RowKind kind, OnRow on_row) const;
+  Status load_segment(BlockId block, ByteSpan value);
+  Status load_root(BlockId block, ByteSpan value);
   Status check_loaded() const;
 
-  Bytes row_key(std::uint8_t kind, BlockId block) const;
-  Bytes seal_segment(BlockId block, const Segment& segment) const;
-  const Segment* find(BlockId block) const;
   const SecretBytes* lineage_root() const;
   bool is_prepared_lineage(std::uint64_t lineage) const;
+  // The first position of a direction that was spent neither as sender nor as receiver.
   PadPosition spent_below(Direction direction) const;
-  bool is_spent(BlockId block, const Segment& segment) const;
+  // First unspent index of a segment in a direction; its number of pads if none is left.
+  std::uint32_t first_unspent(Direction direction, BlockId block, const Segment& segment) const;
   std::uint64_t count_pads(Direction direction, bool with_prepared) const;
-  void put_marks(StoreBatch& batch) const;
-  void erase_segment(StoreBatch& batch, BlockId block);
-  void erase_spent(StoreBatch& batch);
-  void erase_other_lineages(StoreBatch& batch);
+  static MutableByteSpan pad_at(Segment& segment, Direction direction, std::uint32_t index);
+  void begin_lineage(StoreBatch& batch, BlockId block, Segment& segment);
+  void erase_segment(StoreBatch& batch, BlockId block, const Segment& segment) const;
+  // Wipes what is spent in memory and erases segments that are spent in both directions.
+  void drop_spent(StoreBatch& batch);
+  // Neither here nor, by the marks of its other owner, spent: the segment was lost.
+  static bool is_lost(BlockId block, const LedgerMarks& marks);
 
   const AtRestCipher* cipher_;
   std::string link_id_;
   std::uint64_t lineage_ = 0;
+  BlockId root_block_{};  // the block that began the lineage
+  SecretBytes root_;      // outlives its segment: hash keys serve the whole lineage
   std::array<DirectionMarks, direction_count> marks_{};
   std::array<std::uint32_t, direction_count> attempts_{};
   std::map<BlockId, Segment> segments_;
-  // The root outlives its segment: hash keys are used for the whole lineage.
-  SecretBytes root_;
 };
 
 }  // namespace quoin
