@@ -71,7 +71,7 @@ class KeyStore final : public SecretBlockSink {
   std::uint64_t available_bits() const;                // of committed blocks, above the cursors
   // None when the block is absent.
   std::optional<BlockSummary> summary(BlockId block) const;
-  Result<Passport> passport(BlockId block) const;
+  Result<const Passport*> passport(BlockId block) const;
 
   // Moves the cursor of a committed block to offset + size. Bytes between the old cursor and offset
   // are burnt. Errors: conflict when offset is below the cursor or the block is not committed,
@@ -85,7 +85,7 @@ class KeyStore final : public SecretBlockSink {
 
   // Start-up only, between load() and finish_load(): a lease still needs these bytes.
   Status retain(BlockId block, std::uint64_t offset, std::uint64_t size);
-  void finish_load(StoreBatch& batch);
+  Status finish_load(StoreBatch& batch);
 
  private:
   struct Block {
@@ -106,23 +106,22 @@ class KeyStore final : public SecretBlockSink {
 
   KeyStore(const Store& store, const AtRestCipher& at_rest, SecretRandom& random,
            KeyStoreOptions options);
-  Status load_blocks();
-  Result<Block> decode_block(ByteSpan row) const;
+  Status load_block(const StoreRow& row);
   void put_block_row(StoreBatch& batch, BlockId id, const Block& block) const;
   void seal_group(StoreBatch& batch, BlockId id, std::uint32_t group, ByteSpan bytes);
-  Result<const OpenGroup*> open_group(BlockId id, std::uint32_t group);
+  // The opened bytes stay valid until the next call.
+  Result<ByteSpan> open_group(BlockId id, std::uint32_t group);
+  void forget_opened(BlockId id, std::uint32_t group);
   void destroy_group(StoreBatch& batch, BlockId id, std::uint32_t group);
   void erase_block(StoreBatch& batch, Blocks::iterator at);
-  Result<Blocks::iterator> find(BlockId id);
-  // Adds (or takes away) the overlap of [offset, offset + size) with each group to its live bytes.
-  static void change_live(Block& block, std::uint64_t offset, std::uint64_t size, bool add);
+  Result<Blocks::iterator> find_committed(BlockId id);
+  Status check_new(BlockId id, std::uint64_t size_bytes, const Passport& passport) const;
 
   const Store* store_;
   const AtRestCipher* at_rest_;
   SecretRandom* random_;
   KeyStoreOptions options_;
   Blocks blocks_;
-  std::uint64_t stored_bytes_ = 0;
   std::list<OpenGroup> opened_;  // most recently used first, few
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/ports.hpp"
+#include "crypto/mac.hpp"
 
 namespace quoin {
 
@@ -71,9 +72,16 @@ void read_association(ByteReader& reader, Association& association);
 void write_association(ByteWriter& writer, const Association& association);
 Status check_association(const Association& association);
 
-// key_ID of the key number `index`: HMAC-SHA-384(id key, "key id" || index), cut to 128 bits
+// The key_IDs of a lease: HMAC-SHA-384(id key, "key id" || index), cut to 128 bits
 // (security-rules D2).
-KeyId key_id_of(const LeaseTerms& terms, std::uint32_t index);
+class KeyIds {
+ public:
+  explicit KeyIds(const LeaseTerms& terms);
+  KeyId at(std::uint32_t index);
+
+ private:
+  HmacSha384 mac_;
+};
 
 // What an SAE may know of the making of its key (security-rules D6). The opaque id is the same for
 // all keys of a lease and at both sites, and reveals nothing about block or other SAEs.

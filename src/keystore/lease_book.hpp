@@ -56,6 +56,9 @@ class LeaseBook {
   // Burns the oldest slave-side leases of the association until at most `keys_max` keys wait.
   Status retire_oldest(StoreBatch& batch, const Association& association, std::uint64_t keys_max);
 
+  // A clean stop: the marks become exact, so that nothing reserved ahead is burnt.
+  void settle(StoreBatch& batch);
+
   // Leases in the state offered, oldest first: to be offered again on a new connection.
   std::vector<const LeaseTerms*> offered() const;
 
@@ -76,27 +79,28 @@ class LeaseBook {
   struct KeyPlace {
     Lease* lease = nullptr;
     std::uint32_t index = 0;
+    std::size_t slave = 0;  // which slave of the lease asks; unused in the index of keys
   };
   using Leases = std::map<LeaseId, std::unique_ptr<Lease>>;
 
-  LeaseBook(const AtRestCipher& at_rest, KeyStore& keys) : at_rest_(&at_rest), keys_(&keys) {}
-  Status load_leases(const Store& store, StoreBatch& batch);
-  Status load_lease(const StoreRow& row, const Store& store, StoreBatch& batch);
-  Status load_master_mark(Lease& lease, const Store& store);
-  Status load_slave_marks(Lease& lease, const Store& store);
+  LeaseBook(const Store& store, const AtRestCipher& at_rest, KeyStore& keys)
+      : store_(&store), at_rest_(&at_rest), keys_(&keys) {}
+  Status load_lease(const StoreRow& row, StoreBatch& batch);
+  Status load_master_mark(Lease& lease) const;
+  Status load_slave_marks(Lease& lease) const;
   Status retain_unused(const Lease& lease);
   void put_lease_row(StoreBatch& batch, const Lease& lease) const;
-  void put_taken_row(StoreBatch& batch, const Lease& lease, std::size_t slave,
-                     std::uint32_t index) const;
-  void enter(std::unique_ptr<Lease> lease);
-  void erase(StoreBatch& batch, const LeaseId& id);
-  Status take_from(StoreBatch& batch, Lease& lease, std::uint32_t count,
+  Lease& enter(std::unique_ptr<Lease> lease);
+  void erase(StoreBatch& batch, Lease& lease);
+  void mark_used(StoreBatch& batch, Lease& lease, std::uint32_t count);
+  Result<std::vector<KeyPlace>> locate(const SaeId& slave, const SaeId& master,
+                                       std::span<const KeyId> ids) const;
+  void mark_fetched(StoreBatch& batch, std::span<const KeyPlace> places);
+  Status read_keys(const Lease& lease, std::uint32_t first, std::uint32_t count,
                    std::vector<DeliveredKey>& out);
-  Status locate(const SaeId& slave, const SaeId& master, std::span<const KeyId> ids,
-                std::vector<KeyPlace>& places, std::vector<std::size_t>& slaves) const;
-  Status mark_fetched(StoreBatch& batch, const KeyPlace& place, std::size_t slave);
-  Result<DeliveredKey> read_key(const Lease& lease, std::uint32_t index);
+  void spend_keys(StoreBatch& batch, const Lease& lease, std::uint32_t first, std::uint32_t count);
 
+  const Store* store_;
   const AtRestCipher* at_rest_;
   KeyStore* keys_;
   Leases leases_;

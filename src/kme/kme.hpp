@@ -79,6 +79,9 @@ class Kme {
   void on_link_down(KmeEffects& effects);
   void on_block_committed(BlockId block, KmeEffects& effects);
 
+  // A clean stop: makes the marks exact, so that no key reserved ahead is burnt.
+  void on_stop(KmeEffects& effects);
+
   // For the SAEs of this site. Errors: unauthorised (caller unknown, or the pair is denied),
   // invalid_argument (sizes, numbers, slaves; message as ETSI GS QKD 014 prints it where it does),
   // conflict (grade_min), exhausted and unavailable (no key now: 503).
@@ -94,32 +97,39 @@ class Kme {
  private:
   // What this KME remembers of an association with its master here.
   struct Demand {
-    std::uint32_t chunk_keys = 0;
-    std::uint64_t request = 0;  // outstanding LeaseRequest, 0 for none
-    std::optional<RefusalReason> refusal;
+    std::uint32_t chunk_keys = 0;          // size of the next lease
+    std::uint64_t request = 0;             // outstanding LeaseRequest, 0 for none
+    std::optional<RefusalReason> refusal;  // told to the next request
   };
+  static constexpr std::size_t demands_max = 4096;
+  static constexpr std::size_t pairs_ahead_max = 64;  // more pairs wait for their first request
 
   Kme(KmeConfig config, SaeRegistry saes, KeyStore& keys, PublicRandom& public_random,
       SecretRandom& secret_random);
 
-  Status handle_request(const LeaseRequest& message, KmeEffects& effects);
-  Status handle_offer(LeaseOffer&& message, KmeEffects& effects);
-  Status handle_ack(const LeaseAck& message, KmeEffects& effects);
-  Status handle_refusal(const LeaseRefusal& message, KmeEffects& effects);
-  void refuse_offer(const LeaseOffer& message, RefusalReason reason, KmeEffects& effects);
+  Status handle(LeaseRequest&& message, KmeEffects& effects);
+  Status handle(LeaseOffer&& message, KmeEffects& effects);
+  Status handle(LeaseAck&& message, KmeEffects& effects);
+  Status handle(LeaseRefusal&& message, KmeEffects& effects);
+  // Why this KME will not have such a lease, seen from the side on which it would be.
+  std::optional<RefusalReason> objection(const Association& association, LeaseSide side) const;
+  std::optional<RefusalReason> accept(LeaseOffer&& message, LeaseSide side, KmeEffects& effects);
 
   Result<Association> association_of(const KeyRequest& request) const;
-  std::optional<RefusalReason> objection(const Association& association, LeaseSide side) const;
+  Status check_pair(const SaeId& master, const SaeId& slave) const;
   Demand& demand_of(const Association& association);
-  // Asks for (Bob) or makes (Alice) leases until `keys` are ready or on their way.
-  void seek(const Association& association, std::uint64_t keys, KmeEffects& effects);
-  void seek_ahead(KmeEffects& effects);
-  // Alice: leases up to `keys_max` keys from one block. exhausted when no block will do.
-  Result<std::uint32_t> allocate_lease(const Association& association, std::uint32_t keys_max,
-                                       LeaseSide side, std::uint64_t request, KmeEffects& effects);
+  // Keys ready or on their way.
+  std::uint64_t expected_keys(const Association& association) const;
+  // Asks for (Bob) or makes (Alice) a lease, large enough for `need` keys if that can be.
+  void seek(const Association& association, std::uint64_t need, KmeEffects& effects);
+  void seek_ahead(const Association& association, KmeEffects& effects);
+  void seek_ahead_for_all(KmeEffects& effects);
+  // Alice: leases up to `keys` keys, from several blocks if need be; says how many.
+  std::uint32_t lease_out(const Association& association, std::uint32_t keys, LeaseSide side,
+                          std::uint64_t request, KmeEffects& effects);
+  std::optional<LeaseTerms> next_terms(const Association& association, std::uint32_t keys);
   bool is_leasable(BlockId block) const;
-  LeaseTerms draw_terms(const Association& association, const BlockSummary& block,
-                        std::uint32_t key_count);
+  std::uint64_t leasable_bytes() const;
 
   KmeConfig config_;
   SaeRegistry saes_;
