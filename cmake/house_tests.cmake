@@ -6,3 +6,10 @@ add_test(NAME house COMMAND Python3::Interpreter -m unittest discover -s ${CMAKE
 add_test(NAME must_not_compile
   COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tests/must_not_compile/run.py --compiler ${CMAKE_CXX_COMPILER})
 set_tests_properties(layers house_rules house must_not_compile PROPERTIES TIMEOUT 300)
+
+if(QUOIN_CT)
+  # Run by tools/constant_time.sh.
+  add_executable(constant_time ${CMAKE_SOURCE_DIR}/tests/constant_time/constant_time.cpp)
+  target_link_libraries(constant_time PRIVATE quoin_flags quoin_kernels quoin_core)
+  set_target_properties(constant_time PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+endif()

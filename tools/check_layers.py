@@ -39,7 +39,6 @@ PORT_HEADERS = {
     "quantum/device.hpp",
     "quantum/fibre_protocol.hpp",
     "consumers/gateway_session.hpp",
-    "delivery/byte_conversation.hpp",
 }
 
 # Third-party headers: a pattern of the include, and the folders that may have it.
