@@ -24,7 +24,7 @@ LINE_RULES = [
     (r"std::(?:ranges::)?shuffle\b|\bmt19937|\brandom_device\b|(?<![\w.>:])s?rand\s*\(|\bdrand48\b|\bminstd_rand",
      ["src"], ["src/sim"], "no generators of your own: PublicRandom or SecretRandom"),
     (r"\bmemcmp\s*\(", ["src"], [], "equal_constant_time for secrets and tags, std::ranges::equal for public bytes"),
-    (r"expose_secret\w*\(\)(?!\s*(?:\.|->)\s*(?:size|size_bytes|size_bits|empty|data)\b)[^;,]*(?<![<>])[=!]=",
+    (r"expose_secret\w*\(\)(?!\s*(?:\.|->)\s*(?:size|size_bytes|size_bits|empty|data)\b)[^;,]*(?<![<>])[=!]=(?!\s*0\b)",
      ["src"], [], "compare secrets with equal_constant_time"),
     (r"[=!]=\s*[\w.>\-]*expose_secret\w*\(\)(?!\s*\.\s*(?:size|empty))", ["src"], [],
      "compare secrets with equal_constant_time"),
