@@ -10,7 +10,7 @@ from pathlib import Path
 
 FILE_LINES_MAX = 1000
 FUNCTION_LINES_MAX = 70
-REASON = "Long on purpose:"  # a comment in or right above a long function, or in the first ten lines of a long file
+REASON = "Long on purpose:"  # in a comment in or right above a long function, or in the first ten lines of a long file
 
 CODE = {".cpp", ".hpp", ".h", ".inl"}
 TEXT = CODE | {".md", ".py", ".sh", ".cmake", ".txt", ".json", ".toml", ".yml", ".yaml", ".ts", ".svelte", ".css",
@@ -53,7 +53,7 @@ FOREIGN_WORDS = re.compile("|".join([
     r"(?<![\w.\-])/" + r"work/\w", r"(?<![\w.\-])/" + r"root/\w", r"(?<![\w.\-$}])/" + r"home/(?!user\b)\w", r"/tmp/" + r"briefs",
     r"[\w-]+\.pkg\." + r"dev\b", r"\bartifact" + r"ory\b", r"\b(?:10|192\.168)(?:\.\d+){2,3}:\d+/(?:simple|npm|apt)",
 ]))
-TODO = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b(?!\((?:issue \d+|docs/[\w./-]+)\))")
+TODO = re.compile(r"(?<!`)\b(?:TODO|FIXME|XXX|HACK)\b(?!\((?:issue \d+|docs/[\w./-]+)\))")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 
 
@@ -167,12 +167,19 @@ def check_header(name, text):
         yield f"{name}: <{match.group(1)}> in a header makes every build slow"
 
 
-def check_lines(name, code):
+LET_OFF = re.compile(r"//.*\bon purpose: \S", re.I)  # on the line or right above it, with the reason
+
+
+def check_lines(name, text, code):
+    lines = text.splitlines()
     for pattern, folders, let_off, cure in COMPILED_RULES:
         if not any(name.startswith(f + "/") for f in folders) or any(name.startswith(f + "/") for f in let_off):
             continue
         for match in pattern.finditer(code):
-            yield f"{name}:{code.count(chr(10), 0, match.start()) + 1}: '{' '.join(match.group(0).split())[:60]}': {cure}"
+            line = code.count(chr(10), 0, match.start())
+            if any(LET_OFF.search(near) for near in lines[max(0, line - 1):line + 1]):
+                continue
+            yield f"{name}:{line + 1}: '{' '.join(match.group(0).split())[:60]}': {cure}"
 
 
 COMPILED_RULES = [(re.compile(p), f, o, c) for p, f, o, c in LINE_RULES]
@@ -220,6 +227,21 @@ def check_links(name, path, text, root):
             yield f"{name}:{line}: no heading #{anchor} in {target or name}"
 
 
+NAMED_FILE = re.compile(r"`((?:src|tests|fuzz|bench|tools|docs|cmake)/[\w./-]+\.\w+)`")
+NAMED_TEST = re.compile(r"`([A-Z]\w+)\.([A-Z]\w+)`")
+TEST_CASE = re.compile(r"^(?:TEST|TEST_F|TEST_P|RC_GTEST_PROP|RC_GTEST_FIXTURE_PROP)\(\s*(\w+),\s*(\w+)", re.M)
+
+
+def check_named(name, text, root, tests):
+    """Files and tests that a page names exist."""
+    for match in NAMED_FILE.finditer(text):
+        if not (root / match.group(1)).is_file():
+            yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(1)} does not exist"
+    for match in NAMED_TEST.finditer(text):
+        if match.groups() not in tests:
+            yield f"{name}:{text.count(chr(10), 0, match.start()) + 1}: there is no test {'.'.join(match.groups())}"
+
+
 def check_file(path, root):
     name = path.relative_to(root).as_posix()
     try:
@@ -236,7 +258,7 @@ def check_file(path, root):
     yield from check_names(name, path, code)
     if is_code:
         yield from check_sizes(name, text, code)
-        yield from check_lines(name, code)
+        yield from check_lines(name, text, code)
     if path.suffix in {".hpp", ".h"}:
         yield from check_header(name, text)
     if path.name == "CMakeLists.txt" or path.suffix == ".cmake" or path.name == "CMakePresets.json":
@@ -249,6 +271,11 @@ def main():
     root = (Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent).resolve()
     files = [p for p in tracked_files(root) if p.suffix in TEXT]
     problems = [problem for path in files for problem in check_file(path, root)]
+    tests = {found for path in files if path.suffix == ".cpp" and path.relative_to(root).parts[0] == "tests"
+             for found in TEST_CASE.findall(path.read_text(encoding="utf-8"))}
+    for path in files:
+        if path.suffix == ".md":
+            problems += check_named(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"), root, tests)
     for problem in problems:
         print(problem)
     if problems:

@@ -76,6 +76,7 @@ class Tidy(unittest.TestCase):
         self.assert_found("src/auth/a.cpp", "return std::ranges::equal(a.expose_secret(), b);\n", cure)
         self.assert_fine("src/auth/a.cpp", "if (a.expose_secret().size() == 16) use(a.expose_secret());\n")
         self.assert_found("src/auth/a.cpp", "std::cerr << a.expose_secret()[0];\n", "never printed")
+        self.assert_fine("src/apps/a.cpp", "// Printed on purpose: this command hands out a key.\nstd::cout << k.expose_secret()[0];\n")
         self.assert_found("src/auth/a.hpp", "// X.\n#pragma once\nostream& operator<<(ostream&, const SecretBytes&);\n",
                           "no operator<<")
         self.assert_fine("src/auth/a.cpp", "// memcmp(a, b) would leak; \"expose_secret() == x\" too\n")
@@ -97,6 +98,14 @@ class Tidy(unittest.TestCase):
         self.assert_found("src/core/a.cpp", "// TODO: later\n", "without the place where it is tracked")
         self.assert_fine("src/core/a.cpp", "// TODO(issue 7): later\n")
         self.assert_found("README.md", "no newline", "no newline at the end")
+
+    def test_what_pages_name_exists(self):
+        self.assert_found("docs/a.md", "See `src/core/nowhere.cpp`.\n", "docs/a.md:1: src/core/nowhere.cpp does not exist")
+        self.assert_found("docs/a.md", "See `Ledger.NeverWritten`.\n", "no test Ledger.NeverWritten")
+        case = self.tree / "tests/auth/ledger_test.cpp"
+        case.parent.mkdir(parents=True)
+        case.write_text("TEST(Ledger, IsWritten) {}\n", encoding="utf-8")
+        self.assert_fine("docs/a.md", "See `Ledger.IsWritten` in `tests/auth/ledger_test.cpp`.\n")
 
     def test_links(self):
         self.assert_found("README.md", "[page](docs/page.md)\n", "README.md:1: link to docs/page.md")
