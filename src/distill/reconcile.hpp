@@ -17,9 +17,9 @@ namespace quoin {
 
 // Both sides must use equal parameters.
 struct ReconcileParameters {
-  double qber_estimate = 0.02;                      // within (0, 0.5]
-  std::array<std::byte, 32> permutation_seed{};     // public, fresh per block
-  std::size_t frame_bits = 65536;                   // a multiple of 64 in [64, 65536]
+  double qber_estimate = 0.02;                   // within (0, 0.5]
+  std::array<std::byte, 32> permutation_seed{};  // public, fresh per block
+  std::size_t frame_bits = 65536;  // a multiple of 64 in [64, 65536]; at most 65536 frames
   std::size_t key_bits_max = std::size_t{1} << 27;  // longer keys are refused
   std::uint64_t rounds_max = 4096;  // frames still open after so many rounds are disclosed whole
 };
@@ -56,7 +56,7 @@ Result<std::unique_ptr<Reconciler>> make_cascade(QuantumRole role, SiftedKey&& k
                                                  const ReconcileParameters& parameters);
 
 // Largest message of the peer that `handle` can expect, for the transport's bound.
-std::size_t reconcile_message_bytes_max(std::size_t key_bits, std::size_t frame_bits);
+std::size_t reconcile_message_bytes_max(std::size_t key_bits);
 
 // False when fewer bits were sent than an error pattern of that weight takes: leak below
 // log2 C(n, e) - 64 happens by chance with probability below 2^-64, so the counting is wrong
