@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <csignal>
 #include <unordered_map>
 
@@ -56,10 +57,16 @@ void EventLoop::run() {
   }
 }
 
-void EventLoop::poll() {
+bool EventLoop::run_until(const std::function<bool()>& is_done, std::int64_t limit_ms) {
+  const auto guard = asio::make_work_guard(impl_->context);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
   try {
     impl_->context.restart();
-    impl_->context.poll();
+    while (!is_done()) {
+      if (impl_->context.stopped() || std::chrono::steady_clock::now() >= end) return is_done();
+      impl_->context.run_one_until(end);
+    }
+    return true;
   } catch (...) {
     invariant_broken("an exception reached the event loop", __FILE__, __LINE__);
   }

@@ -26,8 +26,9 @@ class EventLoop {
   // Runs until stop(), also while nothing is to do. An exception that escapes a callback ends the
   // process: callbacks return failures as values.
   void run();
-  // Runs what is due now, waits for nothing. For tests and tools that drive the loop themselves.
-  void poll();
+  // Runs callbacks until `is_done` (asked before each) is true or `limit_ms` have passed; which
+  // one, it returns. For tools and tests that wait for one thing.
+  bool run_until(const std::function<bool()>& is_done, std::int64_t limit_ms);
   // Any thread. run() returns after the callback that is running; it may be called again later.
   void stop();
   // Any thread. Callbacks run in the order of their posting.
