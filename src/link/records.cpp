@@ -109,6 +109,13 @@ void LinkRecords::forget_committed_before(StoreBatch& batch, BlockId block) {
   }
 }
 
+void LinkRecords::forget_lineage(StoreBatch& batch) {
+  lineage_ = 0;
+  bootstrap_seconds_ = 0;
+  epsilon_spent_ = 0;
+  put_state(batch);
+}
+
 void LinkRecords::put_state(StoreBatch& batch) const {
   ByteWriter out;
   out.u32(next_session_).u64(lineage_).u64(std::bit_cast<std::uint64_t>(bootstrap_seconds_));

@@ -31,6 +31,8 @@ class LinkRecords {
   void prepare(StoreBatch& batch, BlockId block, double epsilon, std::uint64_t starts_lineage);
   void commit(StoreBatch& batch, BlockId block);
   void discard(StoreBatch& batch, BlockId block);
+  // An operator starts anew: no lineage, no block in doubt.
+  void forget_lineage(StoreBatch& batch);
   // Committed blocks that the peer has confirmed to hold need no answer any more.
   void forget_committed_before(StoreBatch& batch, BlockId block);
 

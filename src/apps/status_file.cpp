@@ -1,0 +1,101 @@
+#include "apps/status_file.hpp"
+
+#include <boost/json.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "adapters/files.hpp"
+#include "adapters/system_clock.hpp"
+#include "apps/events.hpp"
+#include "apps/exit_codes.hpp"
+
+namespace quoin {
+
+void StatusFile::note(const LinkEvent& event) {
+  if (event.kind == LinkEventKind::block_committed) last_block_ = event;
+  if (event.kind == LinkEventKind::block_aborted) ++blocks_aborted_;
+  if (event.kind == LinkEventKind::authentication_switched && event.seconds > 0)
+    bootstrap_seconds_ = event.seconds;
+  if (event.kind == LinkEventKind::block_no_key) {
+    ++blocks_without_key_;
+    last_no_key_ = event;
+  }
+}
+
+std::string StatusFile::json(const SiteFile& file, Site& site,
+                             const std::optional<Error>& link_stopped, std::int64_t unix_ms) const {
+  const LinkStatus link = site.link_status();
+  boost::json::object out;
+  out["site"] = file.name;
+  out["role"] = to_string(file.policy.role);
+  out["peer"] = file.policy.peer_site;
+  out["written_unix_ms"] = unix_ms;
+  out["link"] = link_stopped.has_value() ? "stopped" : link.is_running ? "running" : "down";
+  if (link_stopped.has_value()) out["link_stopped_because"] = link_stopped->text();
+  out["authentication"] = link.authentication;
+  out["grade"] = link.is_information_theoretic ? "information-theoretic" : "bootstrap";
+  out["lineage"] = link.lineage;
+  out["bootstrap_seconds"] = link.bootstrap_seconds;
+  out["epsilon_spent"] = link.epsilon_spent;
+  out["pads_left"] = boost::json::object{{"sending", link.pads_left_sending},
+                                         {"receiving", link.pads_left_receiving}};
+  out["blocks"] = boost::json::object{{"committed", link.blocks_committed},
+                                      {"in_flight", link.blocks_in_flight},
+                                      {"without_key", blocks_without_key_},
+                                      {"aborted", blocks_aborted_}};
+  out["key_bits_available"] = site.key_store().available_bits();
+  const SecretMemoryReport memory = secret_memory_report();
+  out["unlocked_block_memory_bytes"] = memory.unlocked_block_bytes;
+  if (last_block_.has_value()) out["last_block"] = boost::json::parse(event_json(*last_block_));
+  if (last_no_key_.has_value())
+    out["last_block_without_key"] = boost::json::parse(event_json(*last_no_key_));
+  return boost::json::serialize(out);
+}
+
+Status replace_file(const std::string& path, const std::string& text) {
+  const std::string temporary = path + ".new";
+  std::FILE* file = std::fopen(temporary.c_str(), "w");
+  if (file == nullptr) return fail(ErrorCode::io, "cannot write " + temporary);
+  const bool is_written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  const bool is_closed = std::fclose(file) == 0;
+  if (!is_written || !is_closed || std::rename(temporary.c_str(), path.c_str()) != 0) {
+    std::remove(temporary.c_str());
+    return fail(ErrorCode::io, "cannot write " + path, "free some disk space");
+  }
+  return success();
+}
+
+int run_status(const SiteFile& file, bool as_json) {
+  const auto bytes = read_file(file.status_path(), 65536);
+  if (!bytes) {
+    std::cerr << "quoin: the site has not run yet: " << bytes.error().message
+              << "; start it with 'quoin node --config " << file.path << "'" << std::endl;
+    return exit_failure;
+  }
+  const std::string text = to_text(*bytes);
+  if (as_json) {
+    std::cout << text << std::endl;
+    return exit_ok;
+  }
+  boost::system::error_code code;
+  const boost::json::value value = boost::json::parse(text, code);
+  if (code || !value.is_object()) {
+    std::cerr << "quoin: " << file.status_path()
+              << " is damaged; it is written anew every second by a running node" << std::endl;
+    return exit_failure;
+  }
+  const boost::json::object& status = value.as_object();
+  const auto age_ms =
+      SystemClock().wall_unix_ms() - status.at("written_unix_ms").to_number<std::int64_t>();
+  if (age_ms > 5000)
+    std::cout << "the node is not running; this is how it was " << age_ms / 1000 << " s ago\n";
+  for (const auto& [key, entry] : status) {
+    const std::string shown =
+        entry.is_string() ? std::string(entry.as_string()) : boost::json::serialize(entry);
+    std::cout << std::string(key) << std::string(key.size() < 30 ? 30 - key.size() : 1, ' ')
+              << shown << "\n";
+  }
+  return exit_ok;
+}
+
+}  // namespace quoin
