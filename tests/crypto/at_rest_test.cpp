@@ -23,7 +23,7 @@ SecretBytes key_filled_with(std::uint8_t value) {
 TEST(AtRestCipher, OpensWhatItSealed) {
   OpenSslPublicRandom nonces;
   const AtRestCipher cipher = cipher_of(key_filled_with(3), nonces);
-  for (const std::size_t size : {0, 1, 16, 5000}) {
+  for (const std::size_t size : {0u, 1u, 16u, 5000u}) {
     const Bytes secret(size, std::byte{0x42});
     const Bytes sealed = cipher.seal(secret, as_bytes("row 7"));
     EXPECT_EQ(sealed.size(), size + at_rest_overhead_bytes);

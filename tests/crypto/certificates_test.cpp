@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
-#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "crypto/openssl_errors.hpp"
 #include "crypto/openssl_handles.hpp"
