@@ -174,21 +174,25 @@ std::uint64_t Kme::expected_keys(const Association& association) const {
   return leases_->ready_keys(association) + leases_->offered_keys(association);
 }
 
+std::uint64_t Kme::stock_keys(const Association& association) {
+  const std::uint32_t chunk = demand_of(association).chunk_keys;
+  // All associations of both sites together stock at most half of what is free.
+  const std::uint64_t share =
+      leasable_bytes() / association.key_bytes / (4 * std::max<std::size_t>(demands_.size(), 1));
+  return std::min<std::uint64_t>(chunk, share);
+}
+
 void Kme::seek(const Association& association, std::uint64_t need, KmeEffects& effects) {
-  Demand& demand = demand_of(association);
   const std::uint64_t have = expected_keys(association);
   const std::uint64_t missing = need > have ? need - have : 0;
-  // In stock at most a quarter of what is free, so that one pair does not starve the others.
-  const std::uint64_t stock =
-      std::min<std::uint64_t>(demand.chunk_keys, leasable_bytes() / association.key_bytes / 4);
   const auto keys = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(std::max(missing, stock), config_.lease_keys_max));
+      std::min<std::uint64_t>(std::max(missing, stock_keys(association)), config_.lease_keys_max));
   if (keys == 0) return;
   if (config_.role == QuantumRole::alice) {
     lease_out(association, keys, LeaseSide::master, 0, effects);
   } else {
-    demand.request = next_request_++;
-    effects.messages.push_back(encode(LeaseRequest{demand.request, association, keys}));
+    const std::uint64_t request = demand_of(association).request = next_request_++;
+    effects.messages.push_back(encode(LeaseRequest{request, association, keys}));
   }
 }
 
@@ -196,7 +200,7 @@ void Kme::seek_ahead(const Association& association, KmeEffects& effects) {
   const Demand& demand = demand_of(association);
   if (!is_link_up_ || demand.request != 0 || demand.refusal) return;
   if (demand.chunk_keys < config_.lease_keys_first) return;
-  if (expected_keys(association) < demand.chunk_keys / 2) seek(association, 0, effects);
+  if (expected_keys(association) < (stock_keys(association) + 1) / 2) seek(association, 0, effects);
 }
 
 void Kme::seek_ahead_for_all(KmeEffects& effects) {

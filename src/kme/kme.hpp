@@ -120,6 +120,8 @@ class Kme {
   Demand& demand_of(const Association& association);
   // Keys ready or on their way.
   std::uint64_t expected_keys(const Association& association) const;
+  // How many keys to lease when the stock of an association runs low.
+  std::uint64_t stock_keys(const Association& association);
   // Asks for (Bob) or makes (Alice) a lease, large enough for `need` keys if that can be.
   void seek(const Association& association, std::uint64_t need, KmeEffects& effects);
   void seek_ahead(const Association& association, KmeEffects& effects);
