@@ -28,7 +28,7 @@ TEST(LinkPhysics, DefaultsAreTheReferenceLink) {
   const LinkPhysics physics;
   ASSERT_TRUE(validate(physics));
   const LinkModel model = link_model(physics);
-  EXPECT_NEAR(model.sifted_key_bps, 6e6, 0.3e6);
+  EXPECT_NEAR(model.sifted_key_bps, 5.7e6, 0.1e6);
   EXPECT_GT(model.qber_key, 0.005);
   EXPECT_LT(model.qber_key, 0.010);
   EXPECT_NEAR(physics.fibre_transmittance(), std::pow(10.0, -0.5), 1e-14);
