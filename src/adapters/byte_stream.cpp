@@ -1,6 +1,7 @@
 #include "adapters/byte_stream.hpp"
 
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <boost/asio/connect.hpp>
@@ -105,14 +106,28 @@ struct ByteStream::Impl : std::enable_shared_from_this<ByteStream::Impl> {
       is_read_over = true;
       if (closes_when_empty) {
         if (queue.empty() && in_flight.empty()) close();
-      } else if (callbacks.on_finished_by_peer) {
-        callbacks.on_finished_by_peer();
+        return;
       }
+      watch_for_reset();
+      if (callbacks.on_finished_by_peer) callbacks.on_finished_by_peer();
       return;
     }
     if (error) return fail_with(error);
     if (!closes_when_empty && callbacks.on_bytes) callbacks.on_bytes(ByteSpan(buffer).first(size));
     read();
+  }
+
+  // After the peer's end nothing is read any more, and a reset would go unnoticed until the next
+  // write.
+  void watch_for_reset() {
+    socket.async_wait(
+        tcp::socket::wait_error, [self = shared_from_this()](const error_code& waited) {
+          if (waited || !self->is_open) return;
+          int pending = 0;
+          socklen_t size = sizeof pending;
+          ::getsockopt(self->socket.native_handle(), SOL_SOCKET, SO_ERROR, &pending, &size);
+          if (pending != 0) self->fail_with(error_code(pending, boost::system::system_category()));
+        });
   }
 
   void write() {
