@@ -24,7 +24,7 @@ Bytes enc_keys_request(const Etsi014Endpoint& endpoint, const SaeId& slave, cons
 Bytes dec_keys_request(const Etsi014Endpoint& endpoint, const SaeId& master,
                        std::span<const KeyId> ids);
 
-constexpr std::size_t response_bytes_max = std::size_t{4} << 20;
+constexpr std::size_t response_bytes_max = std::size_t{1} << 20;
 // Whether `bytes` hold a whole response (to a request of ours, so with a body). Errors: malformed,
 // too_large. For the blocking client: read until true or the peer closes.
 Result<bool> is_response_complete(ByteSpan bytes);
