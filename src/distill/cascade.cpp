@@ -90,7 +90,7 @@ class Cascade final : public Reconciler {
     for (const CascadeFrame& frame : frames_) {
       const WordSpan errors = frame.error_positions();
       at = std::copy(errors.begin(), errors.end(), at);
-      out.frames_disclosed += frame.is_disclosed() ? 1 : 0;
+      if (frame.is_disclosed()) ++out.frames_disclosed;
     }
     return out;
   }
