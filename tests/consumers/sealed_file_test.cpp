@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "crypto/kdf.hpp"
 #include "seeded_random.hpp"
 
 namespace quoin {
@@ -147,6 +148,27 @@ TEST(SealedFile, ChunksCannotBeSwappedDroppedRepeatedOrAdded) {
   EXPECT_FALSE(open(longer, key, random));
   append(longer, Bytes(15));
   EXPECT_FALSE(open(longer, key, random)) << "an empty chunk behind the last";
+}
+
+// A sealer of another make, with the right key, must not have a second encoding of the same file.
+TEST(SealedFile, AnEmptyLastChunkIsForEmptyFilesOnly) {
+  SeededRandom random(8);
+  const SecretBytes key = random.key();
+  const Bytes header = encode(SealedHeader{key_id, "sae-a", "sae-b", sealed_chunk_bytes, {}});
+  const AesGcm cipher(hkdf_sha384(key.expose_secret(), {}, "sealed file", {header}, 32));
+  const auto nonce = [](std::uint8_t number, std::uint8_t is_final) {
+    AeadNonce made{};
+    made[10] = std::byte{number};
+    made[11] = std::byte{is_final};
+    return made;
+  };
+  Bytes empty = header;
+  append(empty, cipher.seal(nonce(0, 1), {}, header));
+  EXPECT_TRUE(open(empty, key, random));
+  Bytes padded = header;
+  append(padded, cipher.seal(nonce(0, 0), Bytes(chunk), header));
+  append(padded, cipher.seal(nonce(1, 1), {}, header));
+  EXPECT_FALSE(open(padded, key, random));
 }
 
 TEST(SealedFile, AnotherKeyOpensNothing) {
