@@ -156,11 +156,25 @@ TEST(RiceCode, CarriesAnyOffsetsInFewBits) {
     RC_ASSERT(take_offsets(in, slots, offsets.size()) == offsets);
     RC_ASSERT(in.finish("offsets").has_value());
   }));
-  const auto link = SimulatedLink::make(LinkPhysics{}, 1).value()->bob().next_block(1'000'000);
-  ASSERT_TRUE(link);
+  const auto events = SimulatedLink::make(LinkPhysics{}, 1).value()->bob().next_block(1'000'000);
+  ASSERT_TRUE(events);
   ByteWriter out;
-  put_offsets(out, link->offsets, link->slot_count);
-  EXPECT_LT(static_cast<double>(out.size()) * 8 / static_cast<double>(link->offsets.size()), 5.6);
+  put_offsets(out, events->offsets, events->slot_count);
+  EXPECT_LT(static_cast<double>(out.size()) * 8 / static_cast<double>(events->offsets.size()), 5.6);
+}
+
+TEST(RiceCode, RefusesOffsetsBehindTheBlockAndMoreThanAskedFor) {
+  const std::vector<std::uint32_t> offsets{3, 999};
+  ByteWriter out;
+  put_offsets(out, offsets, 1000);
+  const auto is_taken = [&](std::uint64_t slots, std::size_t count_max) {
+    ByteReader in(out.bytes());
+    (void)take_offsets(in, slots, count_max);
+    return in.finish("offsets").has_value();
+  };
+  EXPECT_TRUE(is_taken(1000, 2));
+  EXPECT_FALSE(is_taken(999, 2));
+  EXPECT_FALSE(is_taken(1000, 1));
 }
 
 // Speaks to a service as a device client would.
