@@ -15,8 +15,8 @@ struct Etsi014Endpoint {
 
 struct KeyQuery {
   std::uint32_t number = 1;
-  std::optional<std::uint32_t> size_bits;
-  std::vector<SaeId> additional_slaves;  // asks by POST when there are any
+  std::optional<std::uint32_t> size_bits{};
+  std::vector<SaeId> additional_slaves{};  // asks by POST when there are any
 };
 
 Bytes status_request(const Etsi014Endpoint& endpoint, const SaeId& slave);

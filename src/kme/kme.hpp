@@ -43,10 +43,10 @@ Status check_kme_config(const KmeConfig& config);
 struct KeyRequest {
   SaeId master;  // the caller
   SaeId slave;   // from the path
-  std::vector<SaeId> additional_slaves;
+  std::vector<SaeId> additional_slaves{};
   std::uint32_t number = 1;
-  std::optional<std::uint32_t> size_bits;  // none: the default
-  std::optional<Grade> grade_min;          // conflict when it cannot be met
+  std::optional<std::uint32_t> size_bits{};  // none: the default
+  std::optional<Grade> grade_min;            // conflict when it cannot be met
 };
 
 // is_pending: nothing was used; ask again when the KME changed, or give up.
