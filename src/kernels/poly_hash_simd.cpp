@@ -42,17 +42,23 @@ HWY_INLINE hn::Vec<D> load_blocks(D d, const std::byte* at) {
   return hn::BitCast(d, hn::TableLookupBytes(loaded, hn::LoadDup128(bytes, reversed)));
 }
 
-// Sums of products before reduction, per 128-bit part: low, high and middle halves of a b.
+// Low and high word of every 128-bit part, XORed, in both words.
+template <class V>
+HWY_INLINE V sum_of_halves(V v) {
+  return hn::Xor(v, hn::Shuffle01(v));
+}
+
+// Sums of products before reduction, per 128-bit part: of the low words, of the high words, and of
+// the sums of both (Karatsuba: the middle of a product is both + low + high).
 template <class D>
 struct Products {
-  hn::Vec<D> low, high, middle;
+  hn::Vec<D> low, high, both;
 
-  explicit HWY_INLINE Products(D d) : low(hn::Zero(d)), high(hn::Zero(d)), middle(hn::Zero(d)) {}
+  explicit HWY_INLINE Products(D d) : low(hn::Zero(d)), high(hn::Zero(d)), both(hn::Zero(d)) {}
   HWY_INLINE void add(hn::Vec<D> a, hn::Vec<D> b) {
-    const auto swapped = hn::Shuffle01(b);
     low = hn::Xor(low, hn::CLMulLower(a, b));
     high = hn::Xor(high, hn::CLMulUpper(a, b));
-    middle = hn::Xor3(middle, hn::CLMulLower(a, swapped), hn::CLMulUpper(a, swapped));
+    both = hn::Xor(both, hn::CLMulLower(sum_of_halves(a), sum_of_halves(b)));
   }
 };
 
@@ -90,7 +96,7 @@ HWY_INLINE hn::Vec<One> absorb_chunk(D d, hn::Vec<One> accumulator, const std::u
   for (std::size_t i = step; i < count; i += step)
     products.add(load_blocks(d, at + i * 16), hn::LoadU(d, powers + i * 2));
   return reduce(fold_parts(d, products.low), fold_parts(d, products.high),
-                fold_parts(d, products.middle));
+                fold_parts(d, hn::Xor3(products.low, products.high, products.both)));
 }
 
 void absorb(Words& accumulator, std::span<const Words> powers, ByteSpan blocks) {

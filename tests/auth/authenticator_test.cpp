@@ -157,6 +157,15 @@ TEST_P(Transcript, RefusesEveryFlippedBitOfTheTagAndItsNumbers) {
   }
 }
 
+TEST_P(Transcript, IsOverAfterATagOfAnotherNumber) {
+  Ends both = ends();
+  TagFrame tag = tag_with(both.sender, 0);
+  const TagFrame good = tag;
+  tag.checkpoint = 1;
+  EXPECT_FALSE(verify_with(both.receiver, tag));
+  EXPECT_EQ(verify_with(both.receiver, good).error().code, ErrorCode::unauthenticated);
+}
+
 INSTANTIATE_TEST_SUITE_P(Schemes, Transcript,
                          testing::Values(TagScheme::hmac_sha384, TagScheme::wegman_carter));
 

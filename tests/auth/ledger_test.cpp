@@ -307,6 +307,24 @@ TEST_F(Ledger, ASegmentCommittedBehindTheMarkIsBurnt) {
   expect_agreement();
 }
 
+TEST_F(Ledger, APreparedSegmentBehindBothMarksStillRollsForward) {
+  const BlockId slow = make_block_id(1, 3);
+  fill(first, 1, true);
+  for (Site* site : {&alice, &bob}) ASSERT_TRUE(site->prepare(slow, 1, false, 1));
+  fill(second, 2, false);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(bob.receive(*alice.take()));
+    ASSERT_TRUE(alice.receive(*bob.take()));
+  }
+  for (Site* site : {&alice, &bob}) {
+    EXPECT_TRUE(site->ledger().segment(slow));
+    ASSERT_TRUE(site->commit(slow));
+    EXPECT_FALSE(site->ledger().segment(slow));  // nothing of it is left to use
+    ASSERT_TRUE(site->restart());
+  }
+  expect_agreement();
+}
+
 TEST_F(Ledger, ANewLineageReplacesTheOld) {
   fill(first, 4, true, 1);
   ASSERT_TRUE(bob.receive(*alice.take()));
@@ -320,6 +338,7 @@ TEST_F(Ledger, ANewLineageReplacesTheOld) {
     EXPECT_EQ(site->ledger().segment(first), std::nullopt);
     ASSERT_TRUE(site->restart());
     EXPECT_EQ(site->ledger().lineage(), 2u);
+    EXPECT_EQ(site->ledger().marks().directions, LedgerMarks{}.directions);
     EXPECT_EQ(site->store().rows().size(), 4u);  // marks, segment, root, commit
   }
   EXPECT_EQ(to_hex(alice.ledger().hash_key(a2b)->expose_secret()),
