@@ -64,6 +64,8 @@ inside() {
   mount --rbind /dev "$root/dev"
   cp -L /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
   mkdir -p "$root/quoin"
+  # What was removed here goes there too; what was built there stays. Times are kept, so only changes are built again.
+  find "$root/quoin" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
   (cd "$checkout" && git -c safe.directory='*' ls-files -co --exclude-standard -z | while IFS= read -r -d '' file; do
     [ ! -e "$file" ] || printf '%s\0' "$file"; done | tar --null -T - -cf -) | tar -xf - -C "$root/quoin"
   if [ -n "$as_user" ]; then
