@@ -31,9 +31,13 @@ class BitAppender {
   std::size_t at_ = 0;
 };
 
-// The length of the last of the frames.
+// A key shorter than a frame is one frame of its own length.
+std::size_t full_frame_bits(std::size_t key_bits, std::size_t frame_bits) {
+  return key_bits == 0 ? frame_bits : std::min(key_bits, frame_bits);
+}
+
 std::size_t last_frame_bits(std::size_t key_bits, std::size_t frame_bits) {
-  return key_bits % frame_bits == 0 ? frame_bits : key_bits % frame_bits;
+  return key_bits % frame_bits == 0 ? full_frame_bits(key_bits, frame_bits) : key_bits % frame_bits;
 }
 
 class Cascade final : public Reconciler {
@@ -42,11 +46,14 @@ class Cascade final : public Reconciler {
       : role_(role),
         rounds_max_(parameters.rounds_max),
         key_bits_(key.size_bits()),
-        full_(make_cascade_layout(parameters.permutation_seed, parameters.frame_bits,
+        full_(make_cascade_layout(parameters.permutation_seed,
+                                  full_frame_bits(key_bits_, parameters.frame_bits),
                                   parameters.qber_estimate)),
-        last_(make_cascade_layout(parameters.permutation_seed,
-                                  last_frame_bits(key_bits_, parameters.frame_bits),
-                                  parameters.qber_estimate)),
+        last_(last_frame_bits(key_bits_, parameters.frame_bits) == full_.frame_bits
+                  ? full_
+                  : make_cascade_layout(parameters.permutation_seed,
+                                        last_frame_bits(key_bits_, parameters.frame_bits),
+                                        parameters.qber_estimate)),
         key_(std::move(key), full_, last_) {
     frames_.reserve(key_.frames());
     for (std::size_t f = 0; f < key_.frames(); ++f) {

@@ -1,0 +1,289 @@
+#include "distill/proof.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "../vectors/vector_file.hpp"
+#include "distill/lim2014.hpp"
+
+namespace quoin {
+namespace {
+
+double number(const VectorRecord& record, const std::string& name) {
+  return std::stod(record.text(name));
+}
+
+std::array<double, 3> triple(const VectorRecord& record, const std::string& name) {
+  std::istringstream text(record.text(name));
+  std::array<double, 3> out{};
+  for (double& value : out) text >> value;
+  return out;
+}
+
+void expect_close(const VectorRecord& record, const std::string& name, double actual) {
+  const double expected = number(record, name);
+  EXPECT_NEAR(actual, expected, 1e-6 * std::abs(expected)) << record.text("case") << ": " << name;
+}
+
+double sum(const std::array<double, 3>& values) { return values[0] + values[1] + values[2]; }
+
+// Detection and joint error probability of a pulse of mean photon number mu.
+struct Gain {
+  double detected;
+  double error;
+};
+Gain gain(const VectorRecord& record, double mu) {
+  const double eta = number(record, "eta0") * std::pow(10.0, -0.02 * number(record, "L"));
+  const double arrives = 1 - std::exp(-eta * mu);
+  const double misaligned = number(record, "ed") * arrives;
+  if (record.text("model") == "simple") {
+    const double y0 = number(record, "Y0");
+    return {y0 + arrives, y0 / 2 + misaligned};
+  }
+  const double pdc = number(record, "pdc");
+  const double pap = number(record, "pap");
+  const double clicks = 1 - (1 - 2 * pdc) * std::exp(-eta * mu);
+  return {clicks * (1 + pap), pdc + misaligned + pap * clicks / 2};
+}
+
+LimInput table_input(const VectorRecord& record) {
+  LimInput in;
+  in.mu = triple(record, "mu");
+  in.p = triple(record, "p");
+  in.epsilon_sec = number(record, "eps_sec");
+  in.correctness_bits = std::log2(2 / number(record, "eps_cor"));
+  const double q = number(record, "q");
+  double per_pulse = 0;
+  for (std::size_t k = 0; k < 3; ++k)
+    per_pulse += q * q * in.p[k] * gain(record, in.mu[k]).detected;
+  const double pulses = record.text("case").find("nX") != std::string::npos
+                            ? number(record, "key_detections") / per_pulse
+                            : number(record, "pulses");
+  for (std::size_t k = 0; k < 3; ++k) {
+    const Gain g = gain(record, in.mu[k]);
+    const double key = pulses * q * q * in.p[k];
+    const double test = pulses * (1 - q) * (1 - q) * in.p[k];
+    in.key.detected[k] = key * g.detected;
+    in.key.errors[k] = key * g.error;
+    in.test.detected[k] = test * g.detected;
+    in.test.errors[k] = test * g.error;
+  }
+  const double n_x = sum(in.key.detected);
+  in.leak_bits = 1.16 * n_x * binary_entropy(sum(in.key.errors) / n_x);
+  return in;
+}
+
+LimInput integer_input(const VectorRecord& record) {
+  LimInput in;
+  in.mu = triple(record, "mu");
+  in.p = triple(record, "p");
+  in.epsilon_sec = number(record, "eps_sec");
+  in.correctness_bits = std::log2(2 / number(record, "eps_cor"));
+  in.key = {triple(record, "key_n"), triple(record, "key_m")};
+  in.test = {triple(record, "test_n"), triple(record, "test_m")};
+  const double n_x = sum(in.key.detected);
+  in.leak_bits = 1.16 * n_x * binary_entropy(sum(in.key.errors) / n_x);
+  return in;
+}
+
+TEST(Lim2014, agrees_with_the_tables) {
+  std::size_t rows = 0;
+  for (const VectorRecord& record : read_vectors("lim2014.txt")) {
+    const bool is_table = record.text("case").starts_with("set");
+    if (!is_table && record.text("case") != "integers") continue;
+    ++rows;
+    const LimInput in = is_table ? table_input(record) : integer_input(record);
+    const LimBounds out = lim2014_bounds(in);
+    if (is_table) {
+      expect_close(record, "nX", sum(in.key.detected));
+      expect_close(record, "nZ", sum(in.test.detected));
+      expect_close(record, "mX", sum(in.key.errors));
+      expect_close(record, "mZ", sum(in.test.errors));
+    } else {
+      expect_close(record, "tau0", out.tau0);
+      expect_close(record, "tau1", out.tau1);
+      expect_close(record, "penalty", out.penalty_bits);
+    }
+    expect_close(record, "sX0", out.s_x0);
+    expect_close(record, "sX1", out.s_x1);
+    expect_close(record, "sZ1", out.s_z1);
+    expect_close(record, "vZ1", out.v_z1);
+    expect_close(record, "phiX", out.phi_x);
+    expect_close(record, "leak", in.leak_bits);
+    expect_close(record, "ell", out.length_bits);
+  }
+  EXPECT_EQ(rows, 17U);
+}
+
+TEST(Lim2014, photon_number_splitting_shows_in_the_bound) {
+  std::size_t rows = 0;
+  for (const VectorRecord& record : read_vectors("lim2014.txt")) {
+    if (record.text("case") != "splitting") continue;
+    ++rows;
+    LimInput in;
+    in.mu = triple(record, "mu");
+    in.p = triple(record, "p");
+    in.epsilon_sec = number(record, "eps_sec");
+    in.key.detected = triple(record, "key_n");
+    expect_close(record, "sX1", lim2014_bounds(in).s_x1);
+  }
+  EXPECT_EQ(rows, 1U);
+}
+
+TEST(Lim2014, entropy_and_gamma_at_their_borders) {
+  EXPECT_EQ(binary_entropy(0), 0);
+  EXPECT_EQ(binary_entropy(0.5), 1);
+  EXPECT_EQ(binary_entropy(0.7), 1);
+  EXPECT_NEAR(binary_entropy(0.11), 0.499915958, 1e-9);
+  EXPECT_EQ(lim_gamma(1e-10, 0, 1e6, 1e6), 0);
+}
+
+// The integers of the tables, as the counts of a block.
+ProofInput block_input() {
+  ProofInput in;
+  in.counts.key = {{7'000'000, 820'000, 9'000}, {80'000, 9'600, 4'300}};
+  in.counts.test = {{780'000, 91'000, 1'000}, {9'000, 1'100, 480}};
+  in.counts.emitted.sent = {
+      {{700'000'000, 200'000'000, 100'000'000}, {78'000'000, 22'000'000, 11'000'000}}};
+  in.counts.slots = in.counts.emitted.total();
+  in.counts.detections = 10'000'000;
+  in.mu = {0.5, 0.2, 0.0005};
+  in.p = {0.7, 0.2, 0.1};
+  in.leak_ec_bits = 851'303;
+  in.epsilon_sec = 1e-9;
+  return in;
+}
+
+KeyLength length_of(const ProofInput& in) {
+  const auto proof = make_proof("lim2014");
+  EXPECT_TRUE(proof);
+  return (*proof)->key_length(in);
+}
+
+TEST(Proof, subtracts_the_whole_tag_once_and_floors) {
+  // 2759838.81 of the table, but 128 bits of tag instead of log2(2 / 1e-15) = 50.8.
+  const KeyLength length = length_of(block_input());
+  EXPECT_EQ(length.secret_bits, 2'759'761U);
+  EXPECT_TRUE(length.reason.empty());
+  EXPECT_FALSE(length.derivation.empty());
+  EXPECT_EQ(proposed_length(length), length.secret_bits - 1);
+  EXPECT_TRUE(accept_length(length, length.secret_bits));
+  EXPECT_FALSE(accept_length(length, length.secret_bits + 1));
+}
+
+TEST(Proof, every_leaked_bit_costs_one) {
+  ProofInput in = block_input();
+  const std::uint64_t before = length_of(in).secret_bits;
+  in.leak_ec_bits += 1000;
+  EXPECT_EQ(length_of(in).secret_bits, before - 1000);
+}
+
+// Vacuum events help only where reconciliation kept the error positions secret.
+TEST(Proof, public_error_positions_take_the_vacuum_term) {
+  ProofInput in = block_input();
+  in.counts.key.detected[2] = 60'000;
+  in.counts.key.errors[2] = 30'000;
+  in.counts.test.detected[2] = 6'000;
+  in.counts.test.errors[2] = 3'000;
+  in.error_positions_public = true;
+  const KeyLength with = length_of(in);
+  in.error_positions_public = false;
+  const KeyLength without = length_of(in);
+  double vacuum = 0;
+  for (const auto& [name, value] : without.derivation)
+    if (name == "s_x0") vacuum = value;
+  ASSERT_GT(vacuum, 1000);
+  EXPECT_NEAR(static_cast<double>(without.secret_bits - with.secret_bits), vacuum, 1);
+}
+
+TEST(Proof, refuses_what_cannot_be_and_says_why) {
+  const auto reason_of = [](auto spoil) {
+    ProofInput in = block_input();
+    spoil(in);
+    const KeyLength length = length_of(in);
+    EXPECT_EQ(length.secret_bits, 0U);
+    EXPECT_FALSE(accept_length(length, 0));
+    return length.reason;
+  };
+  const auto has = [](const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+  };
+  EXPECT_TRUE(has(reason_of([](ProofInput& in) { in.mu[1] = 0.6; }), "intensities"));
+  EXPECT_TRUE(has(reason_of([](ProofInput& in) { in.mu[0] = std::nan(""); }), "intensities"));
+  EXPECT_TRUE(has(reason_of([](ProofInput& in) { in.p[0] = 0.6; }), "add up"));
+  EXPECT_TRUE(has(reason_of([](ProofInput& in) { in.epsilon_sec = 0; }), "epsilons"));
+  EXPECT_TRUE(
+      has(reason_of([](ProofInput& in) { in.counts.test.errors[1] = 91'001; }), "more errors"));
+  EXPECT_TRUE(has(reason_of([](ProofInput& in) { in.counts.slots += 1; }), "slots"));
+  EXPECT_TRUE(has(reason_of([](ProofInput& in) { in.counts.detections = 8'000'000; }), "sifted"));
+  EXPECT_TRUE(
+      has(reason_of([](ProofInput& in) { in.counts.key = {}; }), "no detections in the key"));
+  EXPECT_TRUE(
+      has(reason_of([](ProofInput& in) { in.counts.test = {}; }), "no detections in the test"));
+  EXPECT_TRUE(
+      has(reason_of([](ProofInput& in) { in.verification_bits = 50; }), "verification tag"));
+  EXPECT_TRUE(
+      has(reason_of([](ProofInput& in) { in.leak_ec_bits = 4'000'000; }), "nothing is left"));
+}
+
+TEST(Proof, attacks_give_no_key) {
+  // Every error rate at a quarter: intercept and resend.
+  ProofInput noisy = block_input();
+  for (BasisCounts* basis : {&noisy.counts.key, &noisy.counts.test})
+    for (std::size_t k = 0; k < 3; ++k) basis->errors[k] = basis->detected[k] / 4;
+  noisy.leak_ec_bits = 6'500'000;
+  const KeyLength intercepted = length_of(noisy);
+  EXPECT_EQ(intercepted.secret_bits, 0U);
+  EXPECT_NE(intercepted.reason.find("nothing is left"), std::string::npos) << intercepted.reason;
+
+  for (std::size_t k = 0; k < 3; ++k)
+    noisy.counts.test.errors[k] = noisy.counts.test.detected[k] / 2;
+  const KeyLength random = length_of(noisy);
+  EXPECT_EQ(random.secret_bits, 0U);
+  EXPECT_NE(random.reason.find("phase error bound 0.5 or more"), std::string::npos)
+      << random.reason;
+
+  // The gains of photon-number splitting contradict the Poisson law.
+  ProofInput splitting = block_input();
+  splitting.counts.key = {{700'000, 250'000, 3'000}, {7'000, 2'500, 1'500}};
+  splitting.counts.emitted.sent[0] = {700'000'000, 300'000'000, 100'000'000};
+  splitting.counts.slots = splitting.counts.emitted.total();
+  splitting.leak_ec_bits = 80'000;
+  const KeyLength split = length_of(splitting);
+  EXPECT_EQ(split.secret_bits, 0U);
+  EXPECT_NE(split.reason.find("photon-number splitting"), std::string::npos) << split.reason;
+
+  // Decoys that arrive more often than signals.
+  ProofInput blinded = block_input();
+  blinded.counts.key.detected = {1'000'000, 820'000, 9'000};
+  const KeyLength gains = length_of(blinded);
+  EXPECT_EQ(gains.secret_bits, 0U);
+  EXPECT_NE(gains.reason.find("gain of decoy"), std::string::npos) << gains.reason;
+}
+
+TEST(Proof, too_small_a_block_says_so) {
+  ProofInput in = block_input();
+  for (BasisCounts* basis : {&in.counts.key, &in.counts.test})
+    for (std::size_t k = 0; k < 3; ++k) {
+      basis->detected[k] /= 20'000;
+      basis->errors[k] /= 20'000;
+    }
+  const KeyLength length = length_of(in);
+  EXPECT_EQ(length.secret_bits, 0U);
+  EXPECT_NE(length.reason.find("too short"), std::string::npos) << length.reason;
+}
+
+TEST(Proof, has_a_name_and_its_assumptions_fit_a_passport) {
+  const auto proof = make_proof("lim2014");
+  ASSERT_TRUE(proof);
+  EXPECT_EQ((*proof)->name(), "lim2014");
+  EXPECT_FALSE((*proof)->assumptions().empty());
+  EXPECT_LE((*proof)->assumptions().size(), 32U);
+  for (const std::string& assumption : (*proof)->assumptions()) EXPECT_LT(assumption.size(), 256U);
+  EXPECT_FALSE(make_proof("lim2013"));
+}
+
+}  // namespace
+}  // namespace quoin
