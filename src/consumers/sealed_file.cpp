@@ -116,9 +116,11 @@ Status SealWriter::seal_chunk(ByteSpan plaintext, bool is_final, Bytes& out) {
 Result<Bytes> SealWriter::push(ByteSpan plaintext) {
   QUOIN_INVARIANT(!is_finished_, "push() after finish() of a sealed file");
   Bytes out;
-  if (!header_is_out_) out = encoded_header_;
-  header_is_out_ = true;
   const std::size_t chunk = header_.chunk_bytes;
+  const std::size_t whole = pending_.size() + plaintext.size();
+  out.reserve(encoded_header_.size() + whole + (whole / chunk + 1) * aead_tag_bytes);
+  if (!header_is_out_) out.assign(encoded_header_.begin(), encoded_header_.end());
+  header_is_out_ = true;
   // A full chunk waits for the byte after it: only then it is known not to be the last.
   while (pending_.size() + plaintext.size() > chunk) {
     if (pending_.empty()) {
@@ -173,6 +175,7 @@ Status OpenReader::open_chunk(ByteSpan sealed, bool is_final, Bytes& out) {
 Result<Bytes> OpenReader::push(ByteSpan file_bytes) {
   QUOIN_INVARIANT(!is_over_, "push() after the end of a sealed file");
   Bytes out;
+  out.reserve(pending_.size() + file_bytes.size());
   const std::size_t sealed_chunk = header_.chunk_bytes + aead_tag_bytes;
   while (pending_.size() + file_bytes.size() > sealed_chunk) {
     if (pending_.empty()) {
