@@ -4,6 +4,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/span_body.hpp>
 #include <boost/json.hpp>
+#include <new>
 
 #include "delivery/base64.hpp"
 #include "delivery/url.hpp"
@@ -71,6 +72,28 @@ Result<Response> read_response(ByteSpan bytes) {
   return out;
 }
 
+// Memory for the JSON library: wiped when it goes, bounded in all, never given back in parts.
+class WipedResource final : public json::memory_resource {
+ public:
+  explicit WipedResource(std::size_t bytes_max) : left_(bytes_max) {}
+
+ private:
+  void* do_allocate(std::size_t size, std::size_t alignment) override {
+    // Both kinds of secret memory start at multiples of 64.
+    if (size > left_ || alignment > 64) throw std::bad_alloc();
+    left_ -= size;
+    blocks_.push_back(SecretBytes::zeroed(std::max<std::size_t>(size, 1), SecretMemory::block));
+    return blocks_.back().expose_secret_mutable().data();
+  }
+  void do_deallocate(void*, std::size_t, std::size_t) override {}
+  bool do_is_equal(const json::memory_resource& other) const noexcept override {
+    return this == &other;
+  }
+
+  std::size_t left_;
+  std::vector<SecretBytes> blocks_;
+};
+
 // JSON parsed into wiped memory. Strings of a value point into it.
 class WipedJson {
  public:
@@ -78,43 +101,27 @@ class WipedJson {
     std::unique_ptr<WipedJson> out(new WipedJson(text.size()));
     try {
       boost::system::error_code error;
-      json::parser parser(json::storage_ptr(), {}, out->scratch(), scratch_bytes(text.size()));
-      parser.reset(json::storage_ptr(&out->resource_));
+      json::parser parser{json::storage_ptr(&out->pool_)};
+      parser.reset(json::storage_ptr(&out->pool_));
       parser.write(text.data(), text.size(), error);
       if (error) return fail(ErrorCode::malformed, "the answer of the KME is no JSON");
-      out->value_ = new (out->value_place_) json::value(parser.release());
+      out->value_ = std::make_unique<json::value>(parser.release());
     } catch (const std::exception&) {
       return fail(ErrorCode::too_large, "the answer of the KME does not fit its bounds");
     }
     return out;
   }
-  ~WipedJson() {
-    if (value_ != nullptr) value_->~value();
-  }
-  WipedJson(const WipedJson&) = delete;
-  WipedJson& operator=(const WipedJson&) = delete;
   const json::value& value() const { return *value_; }
 
  private:
-  // Values take up to 24 bytes each where the text may take 2, and arrays grow by doubling.
-  static std::size_t value_bytes(std::size_t text) { return 16 * text + 4096; }
-  static std::size_t scratch_bytes(std::size_t text) { return 16 * text + 4096; }
-
+  // A value takes up to 32 bytes where its text may take two, and the parser's stack grows by
+  // doubling: a bound that only nonsense reaches.
   explicit WipedJson(std::size_t text)
-      : slab_(SecretBytes::zeroed(value_bytes(text) + scratch_bytes(text), SecretMemory::block)),
-        text_(text),
-        resource_(reinterpret_cast<unsigned char*>(slab_.expose_secret_mutable().data()),
-                  value_bytes(text), json::get_null_resource()) {}
-  unsigned char* scratch() {
-    return reinterpret_cast<unsigned char*>(slab_.expose_secret_mutable().data()) +
-           value_bytes(text_);
-  }
+      : blocks_(64 * text + 65536), pool_(4 * text + 4096, json::storage_ptr(&blocks_)) {}
 
-  SecretBytes slab_;
-  std::size_t text_;
-  json::monotonic_resource resource_;
-  alignas(json::value) std::byte value_place_[sizeof(json::value)];
-  json::value* value_ = nullptr;
+  WipedResource blocks_;
+  json::monotonic_resource pool_;
+  std::unique_ptr<json::value> value_;  // its first level only; what it holds lies in the pool
 };
 
 // The server's words, fit for a terminal.
