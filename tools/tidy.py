@@ -228,7 +228,7 @@ def check_links(name, path, text, root):
 
 
 NAMED_FILE = re.compile(r"`((?:src|tests|fuzz|bench|tools|docs|cmake)/[\w./-]+\.\w+)`")
-NAMED_TEST = re.compile(r"`([A-Z]\w+)\.([A-Z]\w+)`")
+NAMED_TEST = re.compile(r"`([A-Z]\w+)\.(?!(?:md|txt|json|cpp|hpp|py|sh)`)([A-Za-z]\w+)`")
 TEST_CASE = re.compile(r"^(?:TEST|TEST_F|TEST_P|RC_GTEST_PROP|RC_GTEST_FIXTURE_PROP)\(\s*(\w+),\s*(\w+)", re.M)
 
 
