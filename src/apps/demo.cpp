@@ -162,16 +162,17 @@ Status Demo::set_up() {
        (options_.attack.empty() ? "" : "; EVE IS IN IT: " + options_.attack));
 
   QUOIN_TRY(stage_->write_site("alpha", "beta", QuantumRole::alice, 0, fibre_port_));
-  QUOIN_TRY(stage_->spawn("alpha",
-                          {"node", "--config", stage_->site_config("alpha"), "--json", "--quiet"}));
-  QUOIN_TAKE(link_port, stage_->await_port("alpha", "link", start_limit_ms));
-  QUOIN_TRY(stage_->write_site("beta", "alpha", QuantumRole::bob, link_port, fibre_port_));
+  QUOIN_TRY(stage_->write_site("beta", "alpha", QuantumRole::bob, 1, fibre_port_));
   // Each site trusts the other's authority: what 'quoin link pair' does for two machines.
   for (const auto& [site, peer] : {std::pair("alpha", "beta"), std::pair("beta", "alpha")}) {
     QUOIN_TAKE(ca, read_file(stage_->path(std::string(peer) + "/pki/ca.crt"), 65536));
     QUOIN_TRY(write_file_atomically(stage_->path(std::string(site) + "/pki/peer-ca.crt"), ca,
                                     FileKind::ordinary));
   }
+  QUOIN_TRY(stage_->spawn("alpha",
+                          {"node", "--config", stage_->site_config("alpha"), "--json", "--quiet"}));
+  QUOIN_TAKE(link_port, stage_->await_port("alpha", "link", start_limit_ms));
+  QUOIN_TRY(stage_->set_line("beta", "connect", "\"127.0.0.1:" + std::to_string(link_port) + "\""));
   QUOIN_TRY(stage_->spawn("beta",
                           {"node", "--config", stage_->site_config("beta"), "--json", "--quiet"}));
   QUOIN_TAKE(delivery_a, stage_->await_port("alpha", "delivery", start_limit_ms));

@@ -84,12 +84,17 @@ Status DemoStage::write_site(const std::string& site, const std::string& peer, Q
   init.peer_sae = role == QuantumRole::alice ? "app-b" : "app-a";
   init.days = 2;
   QUOIN_TRY(init_site(init));
-  QUOIN_TAKE(bytes, read_file(site_config(site), 1 << 20));
-  std::string text = to_text(bytes);
   const std::uint64_t slots = options_.slots_per_block != 0
                                   ? options_.slots_per_block
                                   : static_cast<std::uint64_t>(options_.rate_hz);
-  replace_line(text, "slots_per_block", "slots_per_block = " + std::to_string(slots));
+  return set_line(site, "slots_per_block", std::to_string(slots));
+}
+
+Status DemoStage::set_line(const std::string& site, const std::string& key,
+                           const std::string& value) {
+  QUOIN_TAKE(bytes, read_file(site_config(site), 1 << 20));
+  std::string text = to_text(bytes);
+  replace_line(text, key, key + " = " + value);
   return write_file_atomically(site_config(site), as_bytes(text), FileKind::ordinary);
 }
 

@@ -44,6 +44,8 @@ class DemoStage {
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   Status write_site(const std::string& site, const std::string& peer, QuantumRole role,
                     std::uint16_t link_port, std::uint16_t fibre_port);
+  // Replaces the value of a key in a site's configuration.
+  Status set_line(const std::string& site, const std::string& key, const std::string& value);
 
  private:
   explicit DemoStage(const DemoOptions& options) : options_(options) {}

@@ -13,6 +13,7 @@
 #include "apps/exit_codes.hpp"
 #include "consumers/sealed_file.hpp"
 #include "crypto/random.hpp"
+#include "delivery/base64.hpp"
 
 namespace quoin {
 
@@ -20,36 +21,41 @@ namespace {
 
 constexpr std::size_t piece_bytes = std::size_t{1} << 20;
 
-std::string base64(ByteSpan bytes) {
-  static constexpr char alphabet[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    const std::size_t held = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t j = 0; j < 3; ++j)
-      group = group << 8 | (j < held ? std::to_integer<std::uint32_t>(bytes[i + j]) : 0);
-    for (std::size_t j = 0; j < 4; ++j)
-      out.push_back(j <= held ? alphabet[group >> (18 - 6 * j) & 63] : '=');
-  }
-  return out;
+// What `quoin key get|fetch` is asked for: keys on standard output, built in memory that is wiped.
+// This is the one place where the program shows key.
+void hand_over(const SecretBytes& text) {
+  const ByteSpan bytes = text.expose_secret();
+  std::cout.write(reinterpret_cast<const char*>(bytes.data()),
+                  static_cast<std::streamsize>(bytes.size()));
+}
+
+SecretBytes base64(const SecretBytes& key) {
+  SecretBytes text = SecretBytes::zeroed(base64_size(key.size_bytes()));
+  write_base64(key.expose_secret(), text.expose_secret_mutable());
+  return text;
 }
 
 void print_keys(const std::vector<FetchedKey>& keys, bool as_json) {
   if (!as_json) {
-    for (const FetchedKey& key : keys)
-      std::cout << to_text(key.id) << " " << base64(key.key.expose_secret()) << "\n";
+    for (const FetchedKey& key : keys) {
+      std::cout << to_text(key.id) << " ";
+      hand_over(base64(key.key));
+      std::cout << "\n";
+    }
     return;
   }
-  boost::json::array list;
-  for (const FetchedKey& key : keys) {
-    boost::json::object one{{"key_ID", to_text(key.id)}, {"key", base64(key.key.expose_secret())}};
+  std::cout << "{\"keys\":[";
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    std::cout << (i > 0 ? "," : "") << "{\"key_ID\":\"" << to_text(keys[i].id) << "\",\"key\":\"";
+    hand_over(base64(keys[i].key));
+    std::cout << "\"";
+    // Parsed and written anew, so that what another server sent cannot break the line.
     boost::system::error_code code;
-    if (boost::json::value extension = boost::json::parse(key.extension, code); !code)
-      one["key_extension"] = extension;
-    list.push_back(std::move(one));
+    if (const boost::json::value extension = boost::json::parse(keys[i].extension, code); !code)
+      std::cout << ",\"key_extension\":" << boost::json::serialize(extension);
+    std::cout << "}";
   }
-  std::cout << boost::json::serialize(boost::json::object{{"keys", list}}) << "\n";
+  std::cout << "]}\n";
 }
 
 // Space for the output is looked for before a key is spent: a key that was fetched is gone from the

@@ -33,6 +33,20 @@ std::string list_of(const std::array<double, 3>& values) {
   return out + "]";
 }
 
+std::string delivery_text(const SiteInitOptions& o) {
+  return "\n[delivery]   # ETSI GS QKD 014\n"
+         "listen = " +
+         quoted(o.delivery) +
+         "\n"
+         "certificate = \"pki/site-" +
+         o.name +
+         ".crt\"\n"
+         "key = \"pki/site-" +
+         o.name +
+         ".key\"\n"
+         "ca = \"pki/ca.crt\"\n";
+}
+
 std::string config_text(const SiteInitOptions& o) {
   const LinkPhysics physics;
   const bool listens = !o.link_listen.empty();
@@ -89,24 +103,10 @@ std::string config_text(const SiteInitOptions& o) {
       "\n"
       "epsilon_sec = 1e-10\n"
       "epsilon_cor = 1e-15\n";
-  if (!o.delivery.empty()) {
-    text +=
-        "\n[delivery]   # ETSI GS QKD 014\n"
-        "listen = " +
-        quoted(o.delivery) +
-        "\n"
-        "certificate = \"pki/site-" +
-        o.name +
-        ".crt\"\n"
-        "key = \"pki/site-" +
-        o.name +
-        ".key\"\n"
-        "ca = \"pki/ca.crt\"\n";
-  }
-  return text;
+  return o.delivery.empty() ? text : text + delivery_text(o);
 }
 
-std::string hex_line(ByteSpan bytes) { return to_hex(bytes); }
+
 
 }  // namespace
 
@@ -126,7 +126,7 @@ Status init_site(const SiteInitOptions& o) {
   const Validity validity = valid_for_days(SystemClock().wall_unix_ms(), o.days);
   QUOIN_TRY(create_directories(o.directory + "/data"));
   QUOIN_TAKE(authority, make_certificate_authority(
-                            "quoin " + o.name,
+                            "quoin-" + o.name,
                             valid_for_days(SystemClock().wall_unix_ms(), o.days * 10), serials));
   const AuthorityFiles signer{authority.certificate_pem, authority.private_key_pem};
   ServerHosts hosts;
@@ -166,7 +166,7 @@ int run_link_pair(const SiteFile& file, const std::string& line) {
     const auto facts = parse_certificate_pem(to_text(*ca));
     if (!facts) return report_failure(facts.error());
     std::cout << pair_prefix << file.name << ":" << to_string(file.policy.role) << ":"
-              << hex_line(*ca) << "\n";
+              << to_hex(*ca) << "\n";
     std::cerr << "fingerprint of '" << file.name << "': " << fingerprint_text(facts->spki_sha256)
               << "\ncarry the line to '" << file.policy.peer_site
               << "' and compare the fingerprint by another way (by telephone)\n";
@@ -212,12 +212,15 @@ int run_link_pair(const SiteFile& file, const std::string& line) {
 int run_link_reset(const SiteFile& file) {
   const auto store = SqliteStore::open(file.store_path());
   if (!store) return report_failure(store.error());
+  auto file_key = read_secret_file(file.file_key_path(), 4096);
+  if (!file_key) return report_failure(file_key.error());
+  OpenSslPublicRandom nonces;
+  const auto cipher = AtRestCipher::from_file_key(*file_key, nonces);
+  if (!cipher) return report_failure(cipher.error());
+  auto ledger = AuthLedger::load(**store, *cipher, file.parameters.link_id);
+  if (!ledger) return report_failure(ledger.error());
   StoreBatch batch;
-  for (const Table table : {Table::ledger_segments, Table::ledger_marks}) {
-    const auto rows = (*store)->scan(table, {}, 100'000);
-    if (!rows) return report_failure(rows.error());
-    for (const StoreRow& row : *rows) batch.erase(table, row.key);
-  }
+  ledger->abandon(batch);
   auto records = LinkRecords::load(**store);
   if (!records) return report_failure(records.error());
   records->forget_lineage(batch);

@@ -131,6 +131,21 @@ SiteEffects Site::finish(Instant now) {
 
 // Strictly in order. A job or a device answer refers to this connection only.
 void Site::absorb(LinkEffects effects, SiteEffects& out, Instant now) {
+  ++absorbing_;
+  absorb_in_order(std::move(effects), out, now);
+  if (--absorbing_ == 0) send_messages(out, now);
+}
+
+void Site::send_messages(SiteEffects& out, Instant now) {
+  while (!messages_to_send_.empty()) {
+    Bytes message = std::move(messages_to_send_.front());
+    messages_to_send_.pop_front();
+    if (!session_.has_value()) continue;  // the key managers begin anew with the next connection
+    absorb(session_->send_to_key_manager(std::move(message), now), out, now);
+  }
+}
+
+void Site::absorb_in_order(LinkEffects effects, SiteEffects& out, Instant now) {
   for (LinkEffect& effect : effects) {
     // Ended meanwhile by what an earlier effect led to: the rest has no session any more.
     if (fatal_error_.has_value() || !session_.has_value()) return;
@@ -193,9 +208,10 @@ Status Site::carry_out(KmeEffects&& effects, SiteEffects& out, Instant now) {
       return applied;
     }
   }
-  for (Bytes& message : effects.messages)
-    if (session_.has_value())
-      absorb(session_->send_to_key_manager(std::move(message), now), out, now);
+  // Frames are numbered when the session makes them: messages wait until what the session gave
+  // before has been handed on.
+  for (Bytes& message : effects.messages) messages_to_send_.push_back(std::move(message));
+  if (absorbing_ == 0) send_messages(out, now);
   if (effects.is_changed) out.push_back(site_effect::WakeDeliveries{});
   return success();
 }

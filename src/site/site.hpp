@@ -7,6 +7,7 @@
 // burns what was in doubt.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 
@@ -111,6 +112,8 @@ class Site {
  private:
   Site(SiteConfig config, Ports ports);
   void absorb(LinkEffects effects, SiteEffects& out, Instant now);
+  void absorb_in_order(LinkEffects effects, SiteEffects& out, Instant now);
+  void send_messages(SiteEffects& out, Instant now);
   void on_close(effect::Close close, SiteEffects& out, Instant now);
   void note_link_state(SiteEffects& out, Instant now);
   void break_down(Error error, SiteEffects& out);
@@ -125,6 +128,8 @@ class Site {
   std::optional<LinkSession> session_;
   std::uint64_t connection_ = 0;
   bool link_was_up_ = false;
+  std::deque<Bytes> messages_to_send_;  // of the key manager, for the peer's
+  int absorbing_ = 0;                   // depth of absorb()
   std::optional<Error> fatal_error_;
 };
 
