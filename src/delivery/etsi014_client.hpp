@@ -4,7 +4,7 @@
 // any kind), bounded in all of it.
 #pragma once
 
-#include "keystore/lease.hpp"
+#include "kme/sae_registry.hpp"
 
 namespace quoin {
 
