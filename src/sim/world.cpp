@@ -294,7 +294,12 @@ void World::carry_one(QuantumRole role, SiteEffect effect) {
   } else if (auto* report = std::get_if<site_effect::Report>(&effect)) {
     watch_event(role, report->event);
   } else if (auto* disconnect = std::get_if<site_effect::Disconnect>(&effect)) {
-    if (disconnect->needs_operator && !end(role).site->fatal_error().has_value()) {
+    // A hello that the simulated channel has corrupted looks like a wrong configuration; below TLS
+    // nothing protects it.
+    const bool is_channel_noise = config_.faults.corrupt_frame > 0 && faults_are_on_ &&
+                                  disconnect->reason.code == ErrorCode::configuration;
+    if (disconnect->needs_operator && !is_channel_noise &&
+        !end(role).site->fatal_error().has_value()) {
       end(role).gave_up = true;
       outcome_.needs_operator = disconnect->reason.text();
     }

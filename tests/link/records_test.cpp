@@ -1,0 +1,67 @@
+#include "link/records.hpp"
+
+#include <gtest/gtest.h>
+
+#include "sim/memory_store.hpp"
+
+namespace quoin {
+namespace {
+
+TEST(LinkRecords, SurviveARestart) {
+  MemoryStore store;
+  LinkRecords records = LinkRecords::load(store).value();
+  EXPECT_EQ(records.next_session(), 1U);
+  StoreBatch batch;
+  records.use_session(batch, 4);
+  records.prepare(batch, make_block_id(4, 0), 1e-10, 99);
+  records.prepare(batch, make_block_id(4, 1), 1e-10, 0);
+  records.commit(batch, make_block_id(4, 0));
+  ASSERT_TRUE(store.apply(batch).has_value());
+
+  const LinkRecords again = LinkRecords::load(store).value();
+  EXPECT_EQ(again.next_session(), 5U);
+  EXPECT_EQ(again.lineage(), 99U);
+  EXPECT_EQ(again.blocks_committed(), 1U);
+  EXPECT_DOUBLE_EQ(again.epsilon_spent(), 2e-10);
+  EXPECT_EQ(again.prepared_blocks(), std::vector{make_block_id(4, 1)});
+  EXPECT_EQ(again.state(make_block_id(4, 0)), OwnBlockState::committed);
+  EXPECT_EQ(again.state(make_block_id(4, 7)), std::nullopt);
+}
+
+TEST(LinkRecords, ADiscardedBlockHasSpentItsEpsilon) {
+  MemoryStore store;
+  LinkRecords records = LinkRecords::load(store).value();
+  StoreBatch batch;
+  records.prepare(batch, make_block_id(1, 0), 1e-10, 5);
+  records.discard(batch, make_block_id(1, 0));
+  ASSERT_TRUE(store.apply(batch).has_value());
+  const LinkRecords again = LinkRecords::load(store).value();
+  EXPECT_DOUBLE_EQ(again.epsilon_spent(), 1e-10);
+  EXPECT_TRUE(again.prepared_blocks().empty());
+}
+
+TEST(LinkRecords, ForgetsOnlyCommittedBlocks) {
+  MemoryStore store;
+  LinkRecords records = LinkRecords::load(store).value();
+  StoreBatch batch;
+  for (std::uint32_t i = 0; i < 4; ++i) records.prepare(batch, make_block_id(1, i), 0, 0);
+  records.commit(batch, make_block_id(1, 0));
+  records.commit(batch, make_block_id(1, 3));
+  records.forget_committed_before(batch, make_block_id(1, 3));
+  ASSERT_TRUE(store.apply(batch).has_value());
+  const LinkRecords again = LinkRecords::load(store).value();
+  EXPECT_EQ(again.state(make_block_id(1, 0)), std::nullopt);
+  EXPECT_EQ(again.state(make_block_id(1, 1)), OwnBlockState::prepared);
+  EXPECT_EQ(again.state(make_block_id(1, 3)), OwnBlockState::committed);
+}
+
+TEST(LinkRecords, DamagedRowsAreAnError) {
+  MemoryStore store;
+  StoreBatch batch;
+  batch.put(Table::meta, as_bytes("link/state"), as_bytes("short"));
+  ASSERT_TRUE(store.apply(batch).has_value());
+  EXPECT_FALSE(LinkRecords::load(store).has_value());
+}
+
+}  // namespace
+}  // namespace quoin

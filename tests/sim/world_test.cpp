@@ -1,0 +1,129 @@
+// Whole sites under the simulation: what must hold with faults, without them, and at every write.
+#include "sim/world.hpp"
+
+#include <gtest/gtest.h>
+
+namespace quoin {
+namespace {
+
+WorldConfig quiet_world(std::uint64_t seed) {
+  WorldConfig config = small_world(seed);
+  config.faults = FaultPlan{};
+  return config;
+}
+
+void run_until_switched(World& world) {
+  while (!world.outcome().is_information_theoretic && world.clock().now() < Instant{10 * ns_per_s})
+    world.run_until(Instant{world.clock().now().ns + 20 * ns_per_ms});
+  ASSERT_TRUE(world.outcome().is_information_theoretic);
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string out;
+  for (const std::string& line : lines) out += line + "\n";
+  return out;
+}
+
+TEST(World, WithoutFaultsOneSessionMakesKeyAndSwitches) {
+  auto world = World::make(quiet_world(1)).value();
+  world->run_until(Instant{2 * ns_per_s});
+  const WorldOutcome outcome = world->settle_and_compare(2 * ns_per_s);
+  EXPECT_EQ(joined(outcome.violations), "");
+  EXPECT_EQ(outcome.sessions, 1U) << "something ended a session that nothing disturbed";
+  EXPECT_TRUE(outcome.is_information_theoretic);
+  EXPECT_GT(outcome.blocks_committed[0], 3U);
+  EXPECT_EQ(outcome.blocks_aborted, 0U);
+  EXPECT_EQ(outcome.keys_equal, outcome.keys_served);
+  EXPECT_GE(outcome.keys_equal, 96U);
+  // Steady state spends one pad per direction and block.
+  EXPECT_LE(outcome.pads_used, 2 * (outcome.blocks_committed[0] + 4));
+}
+
+TEST(World, TheSameSeedGivesTheSameRun) {
+  const WorldOutcome a = run_seed(3).value();
+  const WorldOutcome b = run_seed(3).value();
+  EXPECT_EQ(a.sessions, b.sessions);
+  EXPECT_EQ(a.blocks_committed[0], b.blocks_committed[0]);
+  EXPECT_EQ(a.pads_used, b.pads_used);
+  EXPECT_EQ(a.crashes, b.crashes);
+  EXPECT_EQ(a.keys_equal, b.keys_equal);
+  EXPECT_EQ(a.seconds_to_first_key, b.seconds_to_first_key);
+}
+
+TEST(World, SeedsWithFaultsBreakNoPromise) {
+  for (std::uint64_t seed = 100; seed < 112; ++seed) {
+    const WorldOutcome outcome = run_seed(seed).value();
+    EXPECT_EQ(joined(outcome.violations), "") << "seed " << seed;
+    EXPECT_EQ(outcome.needs_operator, "") << "seed " << seed;
+  }
+}
+
+TEST(World, EveInTheFibreLeavesNoKey) {
+  WorldConfig config = quiet_world(4);
+  config.eve = InterceptResend::make(1.0).value();
+  auto world = World::make(config).value();
+  world->run_until(Instant{ns_per_s});
+  const WorldOutcome outcome = world->settle_and_compare(ns_per_s);
+  EXPECT_EQ(outcome.blocks_committed[0] + outcome.blocks_committed[1], 0U);
+  EXPECT_EQ(outcome.keys_served, 0U);
+  EXPECT_GT(outcome.blocks_without_key, 0U);
+  EXPECT_NE(outcome.last_no_key, "");
+}
+
+// Either site dies at its n-th write, before or after the disk has it, and comes back: equal keys,
+// no pad twice.
+class CrashAtEveryWrite : public testing::TestWithParam<std::pair<QuantumRole, bool>> {};
+
+TEST_P(CrashAtEveryWrite, KeepsEveryPromise) {
+  const auto [role, lands] = GetParam();
+  for (std::uint64_t write = 2; write < 40; write += 3) {
+    auto world = World::make(quiet_world(500 + write)).value();
+    world->disk(role).fail_at(write, lands);
+    world->run_until(Instant{ns_per_s});
+    const WorldOutcome outcome = world->settle_and_compare(2 * ns_per_s);
+    EXPECT_EQ(joined(outcome.violations), "") << "write " << write;
+    EXPECT_EQ(outcome.needs_operator, "") << "write " << write;
+    EXPECT_GT(outcome.keys_equal, 0U) << "write " << write;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(EitherSide, CrashAtEveryWrite,
+                         testing::Values(std::pair(QuantumRole::alice, false),
+                                         std::pair(QuantumRole::alice, true),
+                                         std::pair(QuantumRole::bob, false),
+                                         std::pair(QuantumRole::bob, true)));
+
+// security-rules A4: a disk restored from an old copy is noticed before its first pad.
+TEST(World, ARestoredSnapshotStopsTheLink) {
+  for (const QuantumRole role : {QuantumRole::alice, QuantumRole::bob}) {
+    auto world = World::make(quiet_world(7)).value();
+    run_until_switched(*world);
+    world->run_until(Instant{world->clock().now().ns + ns_per_s / 2});
+    ASSERT_GT(world->outcome().pads_used, 0U);
+    const MemoryStore::Rows old = world->disk(role).snapshot();
+    world->run_until(Instant{world->clock().now().ns + ns_per_s});
+    world->disk(role).restore(old);
+    world->restart(role);
+    const std::uint64_t pads_before = world->outcome().pads_used;
+    world->run_until(Instant{world->clock().now().ns + 2 * ns_per_s});
+    EXPECT_NE(world->outcome().needs_operator, "") << to_string(role);
+    EXPECT_EQ(world->outcome().pads_used, pads_before) << "a pad was spent from an old copy";
+    EXPECT_EQ(joined(world->outcome().violations), "");
+  }
+}
+
+// A site that lost its whole disk must not be bootstrapped silently: that is a downgrade
+// (security-rules A5).
+TEST(World, ALostDiskNeedsAnOperator) {
+  auto world = World::make(quiet_world(8)).value();
+  run_until_switched(*world);
+  world->disk(QuantumRole::bob).restore({});
+  world->restart(QuantumRole::bob);
+  const auto blocks = world->outcome().blocks_committed[0];
+  world->run_until(Instant{world->clock().now().ns + 2 * ns_per_s});
+  EXPECT_NE(world->outcome().needs_operator, "");
+  EXPECT_EQ(world->outcome().blocks_committed[0], blocks);
+}
+
+}  // namespace
+}  // namespace quoin
