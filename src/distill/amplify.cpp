@@ -21,9 +21,10 @@ std::size_t choose_square_words(std::size_t row_words, std::size_t column_words)
   for (std::size_t parts = 1; parts <= 16; ++parts) {
     for (const std::size_t side : {row_words, column_words}) {
       const std::size_t square = gf2_toeplitz_padded_words((side + parts - 1) / parts);
-      const auto tiles = static_cast<double>(((row_words + square - 1) / square) *
-                                             ((column_words + square - 1) / square));
-      const double cost = tiles * std::pow(static_cast<double>(square), exponent);
+      const std::size_t tiles =
+          ((row_words + square - 1) / square) * ((column_words + square - 1) / square);
+      const double cost =
+          static_cast<double>(tiles) * std::pow(static_cast<double>(square), exponent);
       if (cost < best_cost) {
         best_cost = cost;
         best = square;

@@ -212,7 +212,9 @@ class Cascade final : public Reconciler {
 Result<std::unique_ptr<Reconciler>> make_cascade(QuantumRole role, SiftedKey&& key,
                                                  const ReconcileParameters& parameters) {
   SiftedKey own = std::move(key);
-  if (!(parameters.qber_estimate > 0 && parameters.qber_estimate <= 0.5))
+  // Written so that a number that is none (NaN) is refused.
+  const bool is_rate = parameters.qber_estimate > 0 && parameters.qber_estimate <= 0.5;
+  if (!is_rate)
     return fail(ErrorCode::invalid_argument, "the estimated error rate is not within (0, 0.5]");
   if (parameters.frame_bits < 64 || parameters.frame_bits > 65536 ||
       parameters.frame_bits % 64 != 0)

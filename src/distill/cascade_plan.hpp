@@ -37,9 +37,10 @@ struct CascadePass {
   }
   CascadeNode left_of(CascadeNode node) const { return node + heap_index(node); }
   bool is_single(CascadeNode node) const { return heap_index(node) >= block_bits(); }
-  std::size_t size_of(CascadeNode node) const {
-    return block_bits() >> (std::bit_width(heap_index(node)) - 1);
+  unsigned level_of(CascadeNode node) const {
+    return static_cast<unsigned>(std::bit_width(heap_index(node) / 2));
   }
+  std::size_t size_of(CascadeNode node) const { return block_bits() >> level_of(node); }
   // Places [begin, end) of the node, not clipped to the frame.
   struct Range {
     std::size_t begin;
@@ -47,7 +48,7 @@ struct CascadePass {
   };
   Range range_of(CascadeNode node) const {
     const std::uint32_t h = heap_index(node);
-    const unsigned level = static_cast<unsigned>(std::bit_width(h)) - 1;
+    const unsigned level = level_of(node);
     const std::size_t size = block_bits() >> level;
     const std::size_t base = is_masked ? 0 : block_of(node) << log2_block;
     const std::size_t begin = base + (h - (std::size_t{1} << level)) * size;

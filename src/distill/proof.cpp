@@ -20,16 +20,16 @@ std::string number(double value) {
 
 // A reason why the link's parameters allow no statement, or an empty text.
 std::string refuse_parameters(const ProofInput& in) {
+  // Written so that a number that is none (NaN) is refused.
   const auto& mu = in.mu;
-  if (!(mu[2] >= 0 && mu[1] > mu[2] && mu[0] > mu[1] + mu[2] && mu[0] < 10))
-    return "the intensities must satisfy mu1 > mu2 + mu3 and mu2 > mu3 >= 0";
-  double total = 0;
-  for (const double p : in.p) {
-    if (!(p > 0 && p < 1)) return "every intensity must be sent with a probability within (0, 1)";
-    total += p;
-  }
-  if (std::abs(total - 1) > 1e-9) return "the probabilities of the intensities do not add up to 1";
-  if (!(in.epsilon_sec > 0 && in.epsilon_sec < 1 && in.epsilon_cor > 0 && in.epsilon_cor < 1))
+  const bool is_ordered = mu[2] >= 0 && mu[1] > mu[2] && mu[0] > mu[1] + mu[2] && mu[0] < 10;
+  if (!is_ordered) return "the intensities must satisfy mu1 > mu2 + mu3 and mu2 > mu3 >= 0";
+  const auto is_within_0_1 = [](double value) { return value > 0 && value < 1; };
+  if (!std::ranges::all_of(in.p, is_within_0_1))
+    return "every intensity must be sent with a probability within (0, 1)";
+  if (std::abs(in.p[0] + in.p[1] + in.p[2] - 1) > 1e-9)
+    return "the probabilities of the intensities do not add up to 1";
+  if (!is_within_0_1(in.epsilon_sec) || !is_within_0_1(in.epsilon_cor))
     return "the epsilons must be within (0, 1)";
   return {};
 }

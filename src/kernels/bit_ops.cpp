@@ -57,7 +57,7 @@ std::size_t compress_bits(WordSpan source, WordSpan mask, MutableWordSpan out) {
     const std::uint64_t bits = compress_word(source[w], mask[w]);
     const std::size_t shift = at % 64;
     out[at / 64] |= bits << shift;
-    if (shift + count > 64) out[at / 64 + 1] |= bits >> (64 - shift);
+    if (shift > 0 && shift + count > 64) out[at / 64 + 1] |= bits >> (64 - shift);
     at += count;
   }
   return at;

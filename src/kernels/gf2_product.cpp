@@ -9,21 +9,21 @@ HWY_BEFORE_NAMESPACE();
 namespace quoin::gf2_toeplitz {
 namespace HWY_NAMESPACE {
 
-void add_into(std::uint64_t* HWY_RESTRICT out, const std::uint64_t* HWY_RESTRICT in,
-              std::size_t size) {
+static void add_into(std::uint64_t* HWY_RESTRICT out, const std::uint64_t* HWY_RESTRICT in,
+                     std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) out[i] ^= in[i];
 }
 
-void add_to(std::uint64_t* HWY_RESTRICT out, const std::uint64_t* HWY_RESTRICT a,
-            const std::uint64_t* HWY_RESTRICT b, std::size_t size) {
+static void add_to(std::uint64_t* HWY_RESTRICT out, const std::uint64_t* HWY_RESTRICT a,
+                   const std::uint64_t* HWY_RESTRICT b, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) out[i] = a[i] ^ b[i];
 }
 
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SSE2 || \
     HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_NEON_WITHOUT_AES
 
-void base_add(std::uint64_t* out, const std::uint64_t* diagonals, const std::uint64_t* vector,
-              std::size_t size, std::uint64_t*) {
+static void base_add(std::uint64_t* out, const std::uint64_t* diagonals,
+                     const std::uint64_t* vector, std::size_t size, std::uint64_t*) {
   gf2_toeplitz_add_scalar({out, size}, {diagonals, 2 * size}, {vector, size});
 }
 
@@ -33,8 +33,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Wide = hn::CappedTag<std::uint64_t, 8>;
 
 // The 128-bit sum of diagonals[size - 1 - j] * vector[j]; only its high half reaches the rows.
-std::uint64_t high_of_first_sum(const std::uint64_t* diagonals, const std::uint64_t* vector,
-                                std::size_t size) {
+static std::uint64_t high_of_first_sum(const std::uint64_t* diagonals, const std::uint64_t* vector,
+                                       std::size_t size) {
   const hn::Full128<std::uint64_t> one;
   auto sum = hn::Zero(one);
   for (std::size_t j = 0; j < size; ++j)
@@ -46,8 +46,8 @@ std::uint64_t high_of_first_sum(const std::uint64_t* diagonals, const std::uint6
 // Sums along the diagonals of the schoolbook table, a vector of neighbouring ones at a time. The
 // even lanes of `diagonals` feed the sums of even index, the odd lanes the others, so that no
 // lane ever moves before the end.
-void base_add(std::uint64_t* out, const std::uint64_t* diagonals, const std::uint64_t* vector,
-              std::size_t size, std::uint64_t* scratch) {
+static void base_add(std::uint64_t* out, const std::uint64_t* diagonals,
+                     const std::uint64_t* vector, std::size_t size, std::uint64_t* scratch) {
   const Wide d;
   const std::size_t lanes = hn::Lanes(d);
   std::uint64_t* padded = scratch;
@@ -78,8 +78,9 @@ void base_add(std::uint64_t* out, const std::uint64_t* diagonals, const std::uin
 
 // Two-way split of a Toeplitz matrix [T1 T0; T2 T1] (Fan, Hasan, IEEE TC 56 (2007) 224):
 //   low  = T1 (v0 + v1) + (T0 + T1) v1,   high = T1 (v0 + v1) + (T1 + T2) v0.
-void multiply_add(std::uint64_t* out, const std::uint64_t* diagonals, const std::uint64_t* vector,
-                  std::size_t size, std::size_t base_max, std::uint64_t* scratch) {
+static void multiply_add(std::uint64_t* out, const std::uint64_t* diagonals,
+                         const std::uint64_t* vector, std::size_t size, std::size_t base_max,
+                         std::uint64_t* scratch) {
   if (size <= base_max || size % 2 != 0) {
     base_add(out, diagonals, vector, size, scratch);
     return;
@@ -113,9 +114,9 @@ HWY_EXPORT(multiply_add);
 void gf2_toeplitz_add(MutableWordSpan out, WordSpan diagonals, WordSpan vector,
                       MutableWordSpan scratch) {
   const std::size_t size = out.size();
-  QUOIN_INVARIANT(diagonals.size() == 2 * size && vector.size() == size &&
-                      scratch.size() >= gf2_toeplitz_scratch_words(size),
-                  "toeplitz product: operands of unequal size");
+  const bool is_consistent = diagonals.size() == 2 * size && vector.size() == size &&
+                             scratch.size() >= gf2_toeplitz_scratch_words(size);
+  QUOIN_INVARIANT(is_consistent, "toeplitz product: operands of unequal size");
   if (size == 0) return;
   using namespace gf2_toeplitz;
   HWY_DYNAMIC_DISPATCH(multiply_add)

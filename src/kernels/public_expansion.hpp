@@ -18,7 +18,7 @@ class PublicExpansion {
  public:
   PublicExpansion(const std::array<std::byte, 32>& seed, std::uint64_t stream);
   std::uint64_t next();
-  // Uniform in [0, bound), 0 < bound <= 2^32, without bias (Lemire, ACM TOMACS 29 (2019) 3).
+  // Uniform in [0, bound), bound > 0, without bias (Lemire, ACM TOMACS 29 (2019) 3).
   std::uint32_t below(std::uint32_t bound);
 
  private:
