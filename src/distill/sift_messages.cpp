@@ -21,65 +21,110 @@ std::uint64_t rice_bits_max(std::uint64_t slot_count, std::uint64_t detections, 
   return detections * (k + 1) + (slot_count >> k);
 }
 
+// Appends bits, lowest first, through a word that is written when it is full.
 class BitSink {
  public:
-  explicit BitSink(std::size_t bits_max) : words_(words_for_bits(bits_max) + 1) {}
+  explicit BitSink(std::size_t bits_max) { words_.reserve(words_for_bits(bits_max) + 1); }
+  // At most 64 bits; none above `count` is set.
   void append(std::uint64_t bits, unsigned count) {
-    const std::size_t shift = size_bits_ % 64;
-    words_[size_bits_ / 64] |= bits << shift;
-    if (shift + count > 64) words_[size_bits_ / 64 + 1] |= bits >> (64 - shift);
-    size_bits_ += count;
+    word_ |= bits << filled_;
+    if (filled_ + count < 64) {
+      filled_ += count;
+      return;
+    }
+    words_.push_back(word_);
+    word_ = filled_ == 0 ? 0 : bits >> (64 - filled_);
+    filled_ += count - 64;
+    size_bits_ += 64;
   }
   void append_ones(std::uint64_t count) {
     for (; count > 63; count -= 63) append(~std::uint64_t{0} >> 1, 63);
     append((std::uint64_t{1} << count) - 1, static_cast<unsigned>(count));
   }
-  BitString take() const {
-    BitString out(size_bits_);
+  BitString take() {
+    words_.push_back(word_);
+    BitString out(size_bits_ + filled_);
     std::copy_n(words_.begin(), out.words().size(), out.words().begin());
     return out;
   }
 
  private:
   std::vector<std::uint64_t> words_;
+  std::uint64_t word_ = 0;
+  unsigned filled_ = 0;  // bits in word_, below 64
   std::size_t size_bits_ = 0;
 };
 
 BitString encode_gaps(const Commitment& commitment, unsigned k) {
   BitSink sink(rice_bits_max(commitment.slot_count, commitment.offsets.size(), k));
+  const std::uint64_t low_mask = (std::uint64_t{1} << k) - 1;
   std::uint64_t next = 0;
   for (const std::uint32_t offset : commitment.offsets) {
     const std::uint64_t gap = offset - next;
-    sink.append_ones(gap >> k);
-    sink.append((gap & ((std::uint64_t{1} << k) - 1)) << 1, k + 1);
+    const std::uint64_t quotient = gap >> k;
+    if (quotient + k < 64) {
+      const std::uint64_t ones = (std::uint64_t{1} << quotient) - 1;
+      // The shift is split, for k = 0 and a quotient of 63 leave nothing to shift in.
+      sink.append(ones | (gap & low_mask) << quotient << 1,
+                  static_cast<unsigned>(quotient) + k + 1);
+    } else {
+      sink.append_ones(quotient);
+      sink.append((gap & low_mask) << 1, k + 1);
+    }
     next = std::uint64_t{offset} + 1;
   }
   return sink.take();
 }
 
+// Reads a Rice code of parameter k; the caller checks the position against the end.
+class RiceReader {
+ public:
+  RiceReader(const BitString& stream, unsigned k)
+      : words_(stream.words().begin(), stream.words().end()), k_(k) {
+    words_.resize(words_.size() + 2);  // zeros, so that a run of ones ends and windows are whole
+  }
+  std::size_t position() const { return at_; }
+  std::uint64_t next() {
+    std::uint64_t quotient = 0;
+    std::uint64_t bits = window();
+    auto ones = static_cast<unsigned>(std::countr_one(bits));
+    while (ones == 64) {
+      quotient += 64;
+      at_ += 64;
+      bits = window();
+      ones = static_cast<unsigned>(std::countr_one(bits));
+    }
+    quotient += ones;
+    at_ += ones;
+    const std::uint64_t rest = ones + k_ < 63 ? bits >> ones : window();
+    at_ += k_ + 1;
+    return quotient << k_ | ((rest >> 1) & ((std::uint64_t{1} << k_) - 1));
+  }
+
+ private:
+  std::uint64_t window() const {
+    const std::size_t word = std::min(at_ / 64, words_.size() - 2);
+    const std::size_t shift = at_ % 64;
+    // Two shifts, for one by 64 is not defined.
+    return words_[word] >> shift | words_[word + 1] << 1 << (63 - shift);
+  }
+
+  std::vector<std::uint64_t> words_;
+  unsigned k_;
+  std::size_t at_ = 0;
+};
+
 // The stream must hold exactly the gaps: no bit more, no bit less.
 bool decode_gaps(const BitString& stream, unsigned k, Commitment& commitment) {
-  std::size_t at = 0;
+  RiceReader reader(stream, k);
   std::uint64_t next = 0;
   for (std::uint32_t& offset : commitment.offsets) {
-    std::uint64_t quotient = 0;
-    for (;;) {
-      if (at >= stream.size_bits()) return false;
-      const std::uint64_t window = word_at_bit(stream.words(), static_cast<std::int64_t>(at));
-      const auto ones = static_cast<unsigned>(std::countr_one(window));
-      quotient += ones;
-      at += ones;
-      if (ones < 64) break;
-    }
-    const std::uint64_t window = word_at_bit(stream.words(), static_cast<std::int64_t>(at));
-    const std::uint64_t low = (window >> 1) & ((std::uint64_t{1} << k) - 1);
-    at += k + 1;
-    const std::uint64_t slot = next + (quotient << k | low);
-    if (at > stream.size_bits() || slot >= commitment.slot_count) return false;
+    const std::uint64_t slot = next + reader.next();
+    if (reader.position() > stream.size_bits() || slot >= commitment.slot_count) return false;
     offset = static_cast<std::uint32_t>(slot);
     next = slot + 1;
   }
-  return at == stream.size_bits();
+  return reader.position() == stream.size_bits();
 }
 
 }  // namespace
