@@ -165,8 +165,7 @@ void LinkSession::alice_on_verify_result(LinkBlock& block, const FrameHeader& he
   if (!verified) return abort_block(block, verified.error());
   block.work->verified = std::move(verified).value();
   block.own_length = ports_.proof.key_length(proof_input(block, block.verify.leak_bits));
-  // The proposer gives up one bit, so that the other side's last digits of libm do not matter
-  // (security-rules C7).
+  // One bit less than the proof gives is proposed (security-rules C7).
   if (block.own_length.secret_bits <= secret_bits_min)
     return abort_block(
         block, Error{ErrorCode::no_key,
@@ -179,7 +178,7 @@ void LinkSession::alice_on_verify_result(LinkBlock& block, const FrameHeader& he
 
 void LinkSession::alice_send_amplify(LinkBlock& block) {
   Amplify& amplify = block.amplify;
-  amplify.secret_bits = std::min<std::uint64_t>(block.own_length.secret_bits - 1, secret_bits_max);
+  amplify.secret_bits = std::min<std::uint64_t>(proposed_length(block.own_length), secret_bits_max);
   amplify.ledger_bits = choose_ledger_bits(amplify.secret_bits, amplify.starts_lineage);
   amplify.lineage = ports_.records.lineage();
   if (amplify.starts_lineage) {

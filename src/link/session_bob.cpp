@@ -197,14 +197,8 @@ void LinkSession::bob_on_verify(LinkBlock& block, ByteSpan payload) {
 void LinkSession::bob_on_amplify(LinkBlock& block, const FrameHeader& header, ByteSpan payload) {
   auto amplify = decode_amplify(payload);
   if (!amplify) return abort_block(block, amplify.error());
-  if (amplify->secret_bits == 0 || amplify->secret_bits > block.own_length.secret_bits) {
-    abort_block(block, Error{ErrorCode::conflict,
-                             "the peer claims " + std::to_string(amplify->secret_bits) +
-                                 " secret bits where the proof gives " +
-                                 std::to_string(block.own_length.secret_bits) + " here",
-                             "compare the versions and parameters of both sites"});
-    return;
-  }
+  if (const Status accepted = accept_length(block.own_length, amplify->secret_bits); !accepted)
+    return abort_block(block, accepted.error());
   if (amplify->secret_bits - amplify->ledger_bits < 8)
     return abort_block(block,
                        Error{ErrorCode::malformed, "the peer leaves no key for the users", {}});

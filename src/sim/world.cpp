@@ -329,6 +329,7 @@ void World::watch_event(QuantumRole role, const LinkEvent& event) {
       if (outcome_.blocks_committed[0] + outcome_.blocks_committed[1] == 0)
         outcome_.seconds_to_first_key = static_cast<double>(clock_.now().ns) * 1e-9;
       ++outcome_.blocks_committed[static_cast<std::size_t>(role)];
+      if (role == QuantumRole::alice) outcome_.grades.push_back(event.passport.grade);
       break;
     case LinkEventKind::block_no_key:
       ++outcome_.blocks_without_key;

@@ -53,6 +53,7 @@ struct WorldOutcome {
   std::uint64_t tags_refused = 0;
   bool is_information_theoretic = false;
   double seconds_to_first_key = 0;  // simulated
+  std::vector<Grade> grades;        // of the blocks that site alpha committed, in order
   std::string last_no_key;
   std::string needs_operator;           // why a link gave up
   std::vector<std::string> violations;  // empty, or the run has found a bug
