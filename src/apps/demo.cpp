@@ -228,7 +228,9 @@ void Demo::on_event(const std::string& speaker, const boost::json::object& event
   } else if (kind == "block_no_key") {
     ++record_.blocks_without_key;
     record_.no_key_reason = text("text");
-    record_.qber_test = number("qber_test");
+    // The other site's word that there is no key comes without a figure; reconciliation has told
+    // it.
+    if (number("qber_test") > 0) record_.qber_test = number("qber_test");
     tell("block " + text("block") + ": NO KEY. Test QBER " + percent_text(record_.qber_test) +
          ". " + record_.no_key_reason);
   } else if (kind == "block_aborted") {
@@ -290,6 +292,7 @@ Status Demo::carry_file() {
   TrafficPlan plan;
   plan.input = options_.send_file;
   plan.scratch = stage_->path("received");
+  plan.is_stopped = [] { return stop_was_asked != 0; };
   QUOIN_TAKE(sink, TrafficSink::open(plan.scratch));
   const auto gateway = [this](const char* site, std::uint16_t delivery,
                               std::vector<std::string> arguments) {
@@ -400,8 +403,8 @@ int Demo::conclude() {
 int Demo::run() {
   struct sigaction action{};
   action.sa_handler = ask_stop;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  // Also when the terminal is closed, or when nobody reads any more.
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) sigaction(number, &action, nullptr);
   if (!options_.send_file.empty()) {
     if (const auto readable = FileReader::open(options_.send_file); !readable)
       return report_failure(readable.error());

@@ -1,9 +1,12 @@
 #include "apps/demo_stage.hpp"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 
@@ -18,9 +21,13 @@ namespace quoin {
 namespace {
 
 // In memory where there is such a folder, so that nothing of the demonstration reaches a disk.
+constexpr std::array<const char*, 2> folder_bases = {"/dev/shm", "/tmp"};
+constexpr std::string_view folder_prefix = "quoin-demo-";
+constexpr const char* lock_name = "/in-use";
+
 Result<std::string> make_private_folder() {
-  for (const char* base : {"/dev/shm", "/tmp"}) {
-    std::string pattern = std::string(base) + "/quoin-demo-XXXXXX";
+  for (const char* base : folder_bases) {
+    std::string pattern = std::string(base) + "/" + std::string(folder_prefix) + "XXXXXX";
     if (mkdtemp(pattern.data()) != nullptr) return pattern;
   }
   return fail(ErrorCode::io, "cannot make a folder in /dev/shm or /tmp",
@@ -39,6 +46,44 @@ void overwrite(const std::filesystem::path& path) {
   }
 }
 
+void remove_folder(const std::string& folder) {
+  std::error_code code;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, code))
+    if (entry.is_regular_file(code)) overwrite(entry.path());
+  std::filesystem::remove_all(folder, code);
+}
+
+// Locked before it gets its name, so that nobody meets it unlocked while the folder is in use.
+int lock_folder(const std::string& folder) {
+  const std::string name = folder + lock_name;
+  const int fd = ::open((name + ".new").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  if (fd >= 0 && (::flock(fd, LOCK_EX | LOCK_NB) != 0 ||
+                  std::rename((name + ".new").c_str(), name.c_str()) != 0)) {
+    ::close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+// What demonstrations of this user left that were killed: their lock is there, and nobody holds it.
+void remove_left_folders() {
+  std::error_code code;
+  for (const char* base : folder_bases) {
+    for (const auto& entry : std::filesystem::directory_iterator(base, code)) {
+      const std::string folder = entry.path().string();
+      struct stat facts{};
+      if (!entry.path().filename().string().starts_with(folder_prefix) ||
+          ::lstat(folder.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode) ||
+          facts.st_uid != ::geteuid())
+        continue;
+      const int fd = ::open((folder + lock_name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+      if (fd < 0) continue;
+      if (::flock(fd, LOCK_EX | LOCK_NB) == 0) remove_folder(folder);
+      ::close(fd);
+    }
+  }
+}
+
 void replace_line(std::string& text, const std::string& key, const std::string& line) {
   const std::size_t at = text.find("\n" + key + " =");
   if (at == std::string::npos) return;
@@ -52,8 +97,10 @@ Result<std::unique_ptr<DemoStage>> DemoStage::build(const DemoOptions& options) 
   std::unique_ptr<DemoStage> stage(new DemoStage(options));
   QUOIN_TAKE(program, own_program());
   stage->program_ = std::move(program);
+  remove_left_folders();
   QUOIN_TAKE(folder, make_private_folder());
   stage->folder_ = std::move(folder);
+  stage->lock_ = lock_folder(stage->folder_);
   return stage;
 }
 
@@ -62,11 +109,8 @@ DemoStage::~DemoStage() {
   for (ChildProcess& child : children_) child.stop(5000);
   for (std::jthread& reader : readers_) reader.request_stop();
   readers_.clear();
-  std::error_code code;
-  if (folder_.empty()) return;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_, code))
-    if (entry.is_regular_file(code)) overwrite(entry.path());
-  std::filesystem::remove_all(folder_, code);
+  if (!folder_.empty()) remove_folder(folder_);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 Status DemoStage::write_site(const std::string& site, const std::string& peer, QuantumRole role,

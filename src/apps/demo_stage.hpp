@@ -22,7 +22,8 @@ struct StageLine {
 
 class DemoStage {
  public:
-  // Makes the folder (mode 0700, in memory where the system offers it) with everything in it.
+  // Makes the folder (mode 0700, in memory where the system offers it) with everything in it, and
+  // removes those that killed demonstrations left.
   static Result<std::unique_ptr<DemoStage>> build(const DemoOptions& options);
   // Stops all children, overwrites keys, removes the folder.
   ~DemoStage();
@@ -52,6 +53,7 @@ class DemoStage {
 
   const DemoOptions options_;
   std::string folder_;
+  int lock_ = -1;  // held while the folder is in use
   std::string program_;
   std::deque<ChildProcess> children_;
   std::vector<std::jthread> readers_;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <future>
@@ -20,6 +21,8 @@ namespace {
 constexpr std::size_t piece_bytes = 65536;
 constexpr std::size_t made_bytes = std::size_t{8} << 20;
 constexpr std::int64_t idle_ms_max = 30'000;
+constexpr std::int64_t look_ms = 200;  // between two looks at whether to stop
+using IsStopped = std::function<bool()>;
 
 Failure system_error(const char* what) {
   return fail(ErrorCode::io, std::string(what) + ": " + std::strerror(errno));
@@ -41,14 +44,17 @@ sockaddr_in loopback(std::uint16_t port) {
   return address;
 }
 
-bool wait_for(int fd, short events, std::int64_t timeout_ms) {
-  pollfd wanted{fd, events, 0};
-  return ::poll(&wanted, 1, static_cast<int>(timeout_ms)) > 0;
+bool wait_for(int fd, short events, std::int64_t timeout_ms, const IsStopped& is_stopped) {
+  for (; timeout_ms > 0 && !is_stopped(); timeout_ms -= look_ms) {
+    pollfd wanted{fd, events, 0};
+    if (::poll(&wanted, 1, static_cast<int>(std::min(timeout_ms, look_ms))) > 0) return true;
+  }
+  return false;
 }
 
-Status send_all(int fd, ByteSpan bytes) {
+Status send_all(int fd, ByteSpan bytes, const IsStopped& is_stopped) {
   while (!bytes.empty()) {
-    if (!wait_for(fd, POLLOUT, idle_ms_max))
+    if (!wait_for(fd, POLLOUT, idle_ms_max, is_stopped))
       return fail(ErrorCode::unavailable, "the gateway takes no more bytes");
     const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0) return system_error("sending to the gateway");
@@ -72,7 +78,7 @@ Result<TrafficResult> send_input(const TrafficPlan& plan) {
       random.fill(piece);
       digest.update(piece);
       result.bytes += piece.size();
-      QUOIN_TRY(send_all(socket.fd, piece));
+      QUOIN_TRY(send_all(socket.fd, piece, plan.is_stopped));
     }
   } else {
     QUOIN_TAKE(reader, FileReader::open(plan.input));
@@ -82,12 +88,12 @@ Result<TrafficResult> send_input(const TrafficPlan& plan) {
       const ByteSpan got = ByteSpan(piece).first(size);
       digest.update(got);
       result.bytes += size;
-      QUOIN_TRY(send_all(socket.fd, got));
+      QUOIN_TRY(send_all(socket.fd, got, plan.is_stopped));
     }
   }
   ::shutdown(socket.fd, SHUT_WR);
   // Until the far side has ended as well: closing earlier could cut what is on its way.
-  if (wait_for(socket.fd, POLLIN, idle_ms_max))
+  if (wait_for(socket.fd, POLLIN, idle_ms_max, plan.is_stopped))
     (void)::recv(socket.fd, piece.data(), piece.size(), 0);
   result.sha256_sent = to_hex(digest.finish());
   return result;
@@ -116,8 +122,8 @@ TrafficSink::~TrafficSink() {
 
 std::uint16_t TrafficSink::port() const { return port_; }
 
-Result<TrafficResult> TrafficSink::receive(std::int64_t timeout_ms) {
-  if (!wait_for(listener_, POLLIN, timeout_ms))
+Result<TrafficResult> TrafficSink::receive(std::int64_t timeout_ms, const IsStopped& is_stopped) {
+  if (!wait_for(listener_, POLLIN, timeout_ms, is_stopped))
     return fail(ErrorCode::unavailable, "nothing came out of the gateway");
   Socket socket{::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC)};
   if (socket.fd < 0) return system_error("accepting the traffic");
@@ -126,7 +132,7 @@ Result<TrafficResult> TrafficSink::receive(std::int64_t timeout_ms) {
   TrafficResult result;
   Bytes piece(piece_bytes);
   while (true) {
-    if (!wait_for(socket.fd, POLLIN, idle_ms_max))
+    if (!wait_for(socket.fd, POLLIN, idle_ms_max, is_stopped))
       return fail(ErrorCode::unavailable, "the traffic stopped half way");
     const ssize_t got = ::recv(socket.fd, piece.data(), piece.size(), 0);
     if (got < 0) return system_error("receiving the traffic");
@@ -142,7 +148,8 @@ Result<TrafficResult> TrafficSink::receive(std::int64_t timeout_ms) {
 }
 
 Result<TrafficResult> carry_traffic(const TrafficPlan& plan, TrafficSink& sink) {
-  auto receiving = std::async(std::launch::async, [&sink] { return sink.receive(60'000); });
+  auto receiving =
+      std::async(std::launch::async, [&] { return sink.receive(60'000, plan.is_stopped); });
   auto sent = send_input(plan);
   auto received = receiving.get();
   if (!sent) return sent.failure();

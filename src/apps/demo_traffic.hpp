@@ -2,6 +2,7 @@
 // it from the exit.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,7 @@ struct TrafficPlan {
   std::string input;    // empty: eight megabytes are made
   std::string scratch;  // what arrives is kept here
   std::uint16_t entry_port = 0;
+  std::function<bool()> is_stopped;  // asked several times a second, from two threads
 };
 
 struct TrafficResult {
@@ -28,7 +30,7 @@ class TrafficSink {
   ~TrafficSink();
   std::uint16_t port() const;
   // Blocks until the sender ended: the SHA-256 and the number of what came.
-  Result<TrafficResult> receive(std::int64_t timeout_ms);
+  Result<TrafficResult> receive(std::int64_t timeout_ms, const std::function<bool()>& is_stopped);
 
  private:
   TrafficSink() = default;

@@ -204,7 +204,9 @@ int run_key_fetch(const SaeAccess& access, const std::string& master,
   std::vector<KeyId> parsed;
   for (const std::string& text : ids) {
     const auto id = parse_key_id(text);
-    if (!id) return report_failure(id.error());
+    if (!id)
+      return report_failure(Error{ErrorCode::invalid_argument, "'" + text + "' is no key_ID",
+                                  "copy it from what 'quoin key get' printed"});
     parsed.push_back(*id);
   }
   auto client = SaeClient::connect(access);

@@ -10,6 +10,7 @@
 #include "apps/exit_codes.hpp"
 #include "apps/key_commands.hpp"
 #include "apps/setup_commands.hpp"
+#include "apps/status_file.hpp"
 #include "link/messages.hpp"
 
 namespace quoin {
@@ -57,7 +58,8 @@ struct Check {
       got_answer = true;
       std::cout << "ok    a node of '" << file.policy.peer_site
                 << "' is running and accepts this site\n";
-      return conclude(exit_ok);
+      exit_code = exit_ok;
+      return loop.stop();  // nothing more to say to a node
     }
     const auto kind = static_cast<Probe>(in.u8());
     const auto peer_ms = static_cast<std::int64_t>(in.u64());
@@ -132,6 +134,12 @@ Status start(Check& check) {
 }  // namespace
 
 int run_link_check(const SiteFile& file, std::uint32_t wait_s) {
+  if (is_link_running(file)) {
+    // Another connection would take the place of the node's.
+    std::cout << "ok    the node of this site is running, and its link to '"
+              << file.policy.peer_site << "' is up; 'quoin status' says more\n";
+    return exit_ok;
+  }
   Check check(file);
   if (const Status started = start(check); !started) return report_failure(started.error());
   std::cout << (file.listens ? "waiting at " : "connecting to ") << to_text(file.link_address)

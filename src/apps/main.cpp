@@ -1,5 +1,6 @@
 // The program `quoin`: subcommands and their options. What they do is in the files beside this one.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <iostream>
 
 #include "apps/demo.hpp"
@@ -407,6 +408,7 @@ void add_sim(CLI::App& app, Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a peer or a reader that is gone is an error, not the end
   CLI::App app{
       "quoin: quantum key distribution from the detectors to the applications\n"
       "Exit status: 0 done, 1 failed, 2 a person has to correct something, 3 no key (attack "

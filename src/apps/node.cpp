@@ -88,6 +88,7 @@ class Node {
   Instant next_status_;
   bool was_running_ = false;
   bool is_stopping_ = false;
+  bool has_ended_ = false;
   int exit_code_ = exit_ok;
 };
 
@@ -283,6 +284,7 @@ Status Node::start_gateway() {
 
 int Node::run() {
   loop_.run();
+  has_ended_ = true;
   write_status();
   return exit_code_;
 }
@@ -408,7 +410,8 @@ void Node::tell_port(const char* what, std::uint16_t port) const {
 }
 
 void Node::write_status() {
-  const std::string json = status_.json(file_, *site_, link_stopped_, clock_.wall_unix_ms());
+  const std::string json =
+      status_.json(file_, *site_, link_stopped_, has_ended_, clock_.wall_unix_ms());
   if (const Status written = replace_file(file_.status_path(), json); !written)
     say("status: " + written.error().text());
 }

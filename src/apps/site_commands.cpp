@@ -106,8 +106,6 @@ std::string config_text(const SiteInitOptions& o) {
   return o.delivery.empty() ? text : text + delivery_text(o);
 }
 
-
-
 }  // namespace
 
 Status init_site(const SiteInitOptions& o) {

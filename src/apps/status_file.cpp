@@ -11,6 +11,32 @@
 
 namespace quoin {
 
+namespace {
+
+constexpr std::int64_t fresh_ms = 5000;  // it is written every second
+
+Result<boost::json::object> read_status(const SiteFile& file) {
+  QUOIN_TAKE(bytes, read_file(file.status_path(), 65536));
+  boost::system::error_code code;
+  boost::json::value value = boost::json::parse(to_text(bytes), code);
+  if (code || !value.is_object() || !value.as_object().contains("written_unix_ms"))
+    return fail(ErrorCode::malformed, file.status_path() + " is damaged",
+                "it is written anew every second by a running node");
+  return std::move(value.as_object());
+}
+
+std::int64_t age_ms_of(const boost::json::object& status) {
+  const boost::json::value& written = status.at("written_unix_ms");
+  return SystemClock().wall_unix_ms() - (written.is_int64() ? written.as_int64() : 0);
+}
+
+std::string text_of(const boost::json::object& status, const char* key) {
+  const boost::json::value* value = status.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+}
+
+}  // namespace
+
 void StatusFile::note(const LinkEvent& event) {
   if (event.kind == LinkEventKind::block_committed) last_block_ = event;
   if (event.kind == LinkEventKind::block_aborted) ++blocks_aborted_;
@@ -23,13 +49,15 @@ void StatusFile::note(const LinkEvent& event) {
 }
 
 std::string StatusFile::json(const SiteFile& file, Site& site,
-                             const std::optional<Error>& link_stopped, std::int64_t unix_ms) const {
+                             const std::optional<Error>& link_stopped, bool is_stopping,
+                             std::int64_t unix_ms) const {
   const LinkStatus link = site.link_status();
   boost::json::object out;
   out["site"] = file.name;
   out["role"] = to_string(file.policy.role);
   out["peer"] = file.policy.peer_site;
   out["written_unix_ms"] = unix_ms;
+  out["node"] = is_stopping ? "stopped" : "running";
   out["link"] = link_stopped.has_value() ? "stopped" : link.is_running ? "running" : "down";
   if (link_stopped.has_value()) out["link_stopped_because"] = link_stopped->text();
   out["authentication"] = link.authentication;
@@ -65,31 +93,34 @@ Status replace_file(const std::string& path, const std::string& text) {
   return success();
 }
 
+bool is_link_running(const SiteFile& file) {
+  const auto status = read_status(file);
+  return status && age_ms_of(*status) < fresh_ms && text_of(*status, "node") == "running" &&
+         text_of(*status, "link") == "running";
+}
+
 int run_status(const SiteFile& file, bool as_json) {
-  const auto bytes = read_file(file.status_path(), 65536);
-  if (!bytes) {
-    std::cerr << "quoin: the site has not run yet: " << bytes.error().message
-              << "; start it with 'quoin node --config " << file.path << "'" << std::endl;
+  const auto status = read_status(file);
+  if (!status) {
+    const bool is_new = status.error().code == ErrorCode::not_found;
+    std::cerr << "quoin: "
+              << (is_new ? "the site has not run yet; start it with 'quoin node --config " +
+                               file.path + "'"
+                         : status.error().text())
+              << std::endl;
     return exit_failure;
   }
-  const std::string text = to_text(*bytes);
   if (as_json) {
-    std::cout << text << std::endl;
+    std::cout << boost::json::serialize(*status) << std::endl;
     return exit_ok;
   }
-  boost::system::error_code code;
-  const boost::json::value value = boost::json::parse(text, code);
-  if (code || !value.is_object()) {
-    std::cerr << "quoin: " << file.status_path()
-              << " is damaged; it is written anew every second by a running node" << std::endl;
-    return exit_failure;
-  }
-  const boost::json::object& status = value.as_object();
-  const auto age_ms =
-      SystemClock().wall_unix_ms() - status.at("written_unix_ms").to_number<std::int64_t>();
-  if (age_ms > 5000)
+  const std::int64_t age_ms = age_ms_of(*status);
+  if (text_of(*status, "node") == "stopped") {
+    std::cout << "the node was stopped " << age_ms / 1000 << " s ago; this is how it was\n";
+  } else if (age_ms > fresh_ms) {
     std::cout << "the node is not running; this is how it was " << age_ms / 1000 << " s ago\n";
-  for (const auto& [key, entry] : status) {
+  }
+  for (const auto& [key, entry] : *status) {
     const std::string shown =
         entry.is_string() ? std::string(entry.as_string()) : boost::json::serialize(entry);
     std::cout << std::string(key) << std::string(key.size() < 30 ? 30 - key.size() : 1, ' ')

@@ -10,7 +10,7 @@ class StatusFile {
  public:
   void note(const LinkEvent& event);
   std::string json(const SiteFile& file, Site& site, const std::optional<Error>& link_stopped,
-                   std::int64_t unix_ms) const;
+                   bool is_stopping, std::int64_t unix_ms) const;
 
  private:
   std::optional<LinkEvent> last_block_;
@@ -22,6 +22,8 @@ class StatusFile {
 
 // Replaced by rename, without waiting for the disk.
 Status replace_file(const std::string& path, const std::string& text);
+// Whether the site's node runs and has its link, by its own words of the last seconds.
+bool is_link_running(const SiteFile& file);
 // `quoin status`: prints the node's last words about itself.
 int run_status(const SiteFile& file, bool as_json);
 

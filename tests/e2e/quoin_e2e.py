@@ -205,6 +205,12 @@ def is_alive(pid):
         return False
 
 
+def free_port():
+    """A port that was free a moment ago: for what must be known before anybody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
 def listening_ports(pid):
     """TCP ports at which a process listens."""
     inodes = set()
@@ -295,11 +301,14 @@ class Site:
 
 
 class Pair:
-    """Sites alpha (Alice, listens) and beta (Bob, connects) with a fibre, set up as a person would by hand."""
+    """Sites alpha (Alice, listens) and beta (Bob, connects) with a fibre, set up as a person would by hand.
 
-    def __init__(self, folder, pace="max", slots=50_000_000, fibre=(), delivery="127.0.0.1:0"):
+    The fibre makes a block of some 2.7 million sifted bits per second, which keeps a core a quarter busy.
+    """
+
+    def __init__(self, folder, slots=25_000_000, fibre=("--rate", 25_000_000, "--distance", 10), delivery="127.0.0.1:0"):
         self.folder = Path(folder)
-        self.fibre = Process("fibre", ["fibre", "--listen", "127.0.0.1:0", "--pace", pace, *fibre], folder)
+        self.fibre = Process("fibre", ["fibre", "--listen", "127.0.0.1:0", *fibre], folder)
         self.fibre_port = int(self.fibre.wait_match(r"port (\d+)").group(1))
         self.alpha = Site(folder, "alpha", "beta", "alice", self.fibre_port, True, delivery)
         self.beta = Site(folder, "beta", "alpha", "bob", self.fibre_port, False, delivery)
@@ -321,6 +330,10 @@ class Pair:
         """Until both have committed so many blocks since they started."""
         for site in self.sites:
             site.node.wait_event("block_committed", number, limit_s)
+
+    def stop(self):
+        """Both nodes: they end well and say so."""
+        check_equal([site.node.stop() for site in self.sites], [0, 0], "both nodes stop with exit status 0")
 
 
 # ---- A TCP peer for the gateways ----
