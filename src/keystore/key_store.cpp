@@ -199,8 +199,7 @@ Status KeyStore::check_new(BlockId id, std::uint64_t size_bytes, const Passport&
                 "connect a real device, or choose the demo profile knowingly");
   if (size_bytes == 0 || size_bytes > block_bytes_max)
     return fail(ErrorCode::invalid_argument, "a key block holds 1 byte to 4 GiB");
-  std::uint64_t stored = 0;
-  for (const auto& [other, block] : blocks_) stored += block.live_total;
+  const std::uint64_t stored = stored_bytes();
   if (stored + size_bytes > options_.stored_bytes_max)
     return fail(ErrorCode::exhausted,
                 "the key store is full: " + std::to_string(stored) + " of " +
@@ -229,6 +228,16 @@ Status KeyStore::prepare(StoreBatch& batch, BlockId id, SecretKey&& key, const P
   put_block_row(batch, id, block);
   blocks_.emplace(id, std::move(block));
   return success();
+}
+
+std::uint64_t KeyStore::stored_bytes() const {
+  std::uint64_t stored = 0;
+  for (const auto& [id, block] : blocks_) stored += block.live_total;
+  return stored;
+}
+
+bool KeyStore::has_room() const {
+  return stored_bytes() <= options_.stored_bytes_max - options_.stored_bytes_max / 16;
 }
 
 Status KeyStore::commit(StoreBatch& batch, BlockId id) {

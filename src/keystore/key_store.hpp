@@ -64,6 +64,8 @@ class KeyStore final : public SecretBlockSink {
                  const Passport& passport) override;
   Status commit(StoreBatch& batch, BlockId block) override;
   Status discard(StoreBatch& batch, BlockId block) override;
+  // A sixteenth of the limit is kept for blocks that are in flight.
+  bool has_room() const override;
 
   BlockState state_of(BlockId block) const;
   std::vector<BlockId> prepared_blocks() const;
@@ -88,6 +90,7 @@ class KeyStore final : public SecretBlockSink {
   Status finish_load(StoreBatch& batch);
 
  private:
+  std::uint64_t stored_bytes() const;
   struct Block {
     BlockState state = BlockState::absent;
     std::uint64_t size_bytes = 0;

@@ -77,6 +77,7 @@ struct LinkBlock {
   Verify verify;  // Alice: what she sent
   KeyLength own_length;
   Amplify amplify;
+  Passport passport;  // from when it was prepared
   double f_ec = 0;
   double qber_key = 0;
   double qber_test = 0;

@@ -218,6 +218,8 @@ std::uint64_t LinkSession::choose_ledger_bits(std::uint64_t secret_bits,
     starts_lineage = bits >= least;
     return starts_lineage ? bits : 0;
   }
+  // A refill must not overtake the block that starts the lineage.
+  if (ledger.lineage() == 0) return 0;
   const std::uint64_t wanted = ledger.refill_bits_wanted(parameters_.ledger_pads_target, false);
   if (wanted < pair_bits * parameters_.ledger_pads_target / 4) return 0;
   const std::uint64_t held = std::min(ledger.pads_left(Direction::alice_to_bob),

@@ -15,6 +15,10 @@ constexpr std::size_t inbox_frames_max = 4;
 // tag, two tags per block.
 constexpr double epsilon_authentication_per_block = 2.0 * (67108864.0 + 2.0) / 3.402823669209385e38;
 
+double epsilon_of_block(const LinkParameters& parameters) {
+  return parameters.epsilon_sec + parameters.epsilon_cor + epsilon_authentication_per_block;
+}
+
 double binary_entropy(double p) {
   if (p <= 0 || p >= 1) return 0;
   return -p * std::log2(p) - (1 - p) * std::log2(1 - p);
@@ -217,7 +221,9 @@ Passport LinkSession::make_passport(const LinkBlock& block) const {
   p.leak_accounting = std::string(ports_.proof.leak_accounting(true));
   p.epsilon_sec = parameters_.epsilon_sec;
   p.epsilon_cor = parameters_.epsilon_cor;
-  p.epsilon_accumulated = ports_.records.epsilon_spent();
+  // Of the lineage that this block belongs to, itself included.
+  p.epsilon_accumulated = (block.amplify.starts_lineage ? 0 : ports_.records.epsilon_spent()) +
+                          epsilon_of_block(parameters_);
   p.counts = block.counts;
   p.leak_ec_bits = block.work->report.leak_bits;
   p.verification_bits = 128;
@@ -231,8 +237,8 @@ Passport LinkSession::make_passport(const LinkBlock& block) const {
   } else {
     p.grade = transport_.anchor == "psk" ? Grade::bootstrap_psk : Grade::bootstrap_pki;
   }
-  p.lineage = ports_.records.lineage();
-  p.bootstrap_seconds = ports_.records.bootstrap_seconds();
+  p.lineage = block.amplify.starts_lineage ? block.amplify.lineage : ports_.records.lineage();
+  p.bootstrap_seconds = block.amplify.starts_lineage ? 0 : ports_.records.bootstrap_seconds();
   p.source = policy_.source;
   p.random_source = policy_.random_source;
   p.monitors = "leak plausible; gain and click monitors not built yet";
@@ -245,18 +251,21 @@ Passport LinkSession::make_passport(const LinkBlock& block) const {
 void LinkSession::prepare_block(LinkBlock& block) {
   StoreBatch batch;
   const Amplify& amplify = block.amplify;
-  const double epsilon =
-      parameters_.epsilon_sec + parameters_.epsilon_cor + epsilon_authentication_per_block;
-  ports_.records.prepare(batch, block.id, epsilon, amplify.starts_lineage ? amplify.lineage : 0);
-  const Passport passport = make_passport(block);
+  block.passport = make_passport(block);
   SplitKey split = split_key(std::move(block.work->secret), amplify.ledger_bits);
-  Status done = success();
-  if (amplify.ledger_bits > 0)
-    done = ports_.ledger.prepare_segment(batch, block.id, std::move(split.ledger),
-                                         amplify.starts_lineage, amplify.lineage);
-  if (done && split.users.size_bits() > 0)
-    done = ports_.sink.prepare(batch, block.id, std::move(split.users), passport);
-  if (!done) return end_session(done.error());
+  // A store that is full costs the block, not the session: nothing else of it has been entered yet.
+  if (const Status kept =
+          ports_.sink.prepare(batch, block.id, std::move(split.users), block.passport);
+      !kept)
+    return abort_block(block, kept.error());
+  if (amplify.ledger_bits > 0) {
+    if (const Status refilled = ports_.ledger.prepare_segment(
+            batch, block.id, std::move(split.ledger), amplify.starts_lineage, amplify.lineage);
+        !refilled)
+      return end_session(refilled.error());
+  }
+  ports_.records.prepare(batch, block.id, epsilon_of_block(parameters_),
+                         amplify.starts_lineage ? amplify.lineage : 0);
   block.phase = BlockPhase::prepared;
   persist(std::move(batch));
   ByteWriter message;

@@ -175,7 +175,7 @@ void LinkSession::commit_block(BlockId id) {
   effects_.push_back(effect::BlockCommitted{id});
   if (LinkBlock* block = find(id)) {
     LinkEvent event{.kind = LinkEventKind::block_committed, .block = id};
-    event.passport = make_passport(*block);
+    event.passport = block->passport;
     event.qber_key = block->qber_key;
     event.qber_test = block->qber_test;
     event.f_ec = block->f_ec;

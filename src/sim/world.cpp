@@ -23,6 +23,7 @@ SiteConfig site_config(const WorldConfig& world, QuantumRole role) {
   config.kme.kme_id = std::string("kme-") + site_name(role);
   config.kme.peer_kme_id = std::string("kme-") + site_name(other(role));
   config.key_store.allow_simulated = true;
+  config.key_store.stored_bytes_max = world.key_store_bytes;
   QUOIN_INVARIANT(config.saes.add_local(sae_of(role)).has_value(), "simulated SAE");
   QUOIN_INVARIANT(config.saes.add_remote(sae_of(other(role))).has_value(), "simulated SAE");
   return config;
@@ -329,7 +330,9 @@ void World::watch_event(QuantumRole role, const LinkEvent& event) {
       if (outcome_.blocks_committed[0] + outcome_.blocks_committed[1] == 0)
         outcome_.seconds_to_first_key = static_cast<double>(clock_.now().ns) * 1e-9;
       ++outcome_.blocks_committed[static_cast<std::size_t>(role)];
-      if (role == QuantumRole::alice) outcome_.grades.push_back(event.passport.grade);
+      if (outcome_.grades.try_emplace(event.block, event.passport.grade).first->second !=
+          event.passport.grade)
+        violation("the sites give one block different grades");
       break;
     case LinkEventKind::block_no_key:
       ++outcome_.blocks_without_key;

@@ -33,7 +33,8 @@ struct WorldConfig {
   FaultPlan faults;
   std::shared_ptr<const Eve> eve;         // in the fibre from the first slot on
   std::int64_t delay_ns = 2 * ns_per_ms;  // one way
-  std::int64_t job_ns = 5 * ns_per_ms;    // a computation in simulated time
+  std::uint64_t key_store_bytes = std::uint64_t{256} << 20;
+  std::int64_t job_ns = 5 * ns_per_ms;  // a computation in simulated time
 };
 // q = 0.5, some 3e5 sifted bits per block, proof and epsilons as everywhere: small enough for
 // thousands of runs.
@@ -53,7 +54,7 @@ struct WorldOutcome {
   std::uint64_t tags_refused = 0;
   bool is_information_theoretic = false;
   double seconds_to_first_key = 0;  // simulated
-  std::vector<Grade> grades;        // of the blocks that site alpha committed, in order
+  std::map<BlockId, Grade> grades;  // of the committed blocks; equal at both sites
   std::string last_no_key;
   std::string needs_operator;           // why a link gave up
   std::vector<std::string> violations;  // empty, or the run has found a bug

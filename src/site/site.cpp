@@ -125,6 +125,9 @@ SiteEffects Site::tick(Instant now) {
 
 SiteEffects Site::finish(Instant now) {
   SiteEffects out;
+  KmeEffects marks;
+  kme_->on_stop(marks);
+  if (!carry_out(std::move(marks), out, now)) return out;
   if (session_.has_value()) absorb(session_->finish(now), out, now);
   return out;
 }
