@@ -1,12 +1,16 @@
 """tools/check_layers.py finds what it is there to find: every planted violation must be reported."""
+import contextlib
+import io
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import check_layers  # noqa: E402
 
 
 class CheckLayers(unittest.TestCase):
@@ -23,8 +27,10 @@ class CheckLayers(unittest.TestCase):
         path.write_text(text, encoding="utf-8")
 
     def check(self):
-        run = subprocess.run([sys.executable, ROOT / "tools/check_layers.py", self.tree], capture_output=True, text=True)
-        return run.returncode, run.stdout
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), mock.patch.object(sys, "argv", ["check_layers.py", str(self.tree)]):
+            code = check_layers.main()
+        return code, out.getvalue()
 
     def assert_found(self, name, include, message):
         self.write(f"src/{name}", f"{include}\n")

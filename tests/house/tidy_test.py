@@ -1,10 +1,12 @@
 """tools/tidy.py finds what it is there to find: every planted violation must be reported, and its lawful twin not."""
+import contextlib
+import io
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -20,9 +22,11 @@ class Tidy(unittest.TestCase):
         path = self.tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        run = subprocess.run([sys.executable, ROOT / "tools/tidy.py", self.tree], capture_output=True, text=True)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), mock.patch.object(sys, "argv", ["tidy.py", str(self.tree)]):
+            code = tidy.main()
         path.unlink()
-        return run.returncode, run.stdout
+        return code, out.getvalue()
 
     def assert_found(self, name, text, message):
         code, out = self.check(name, text)
