@@ -251,6 +251,8 @@ void read_link(Reader& in, SiteFile& file) {
   file.link_tls.ca_file = in.file("link", "ca");
   file.policy.may_bootstrap = in.flag_or("link", "bootstrap", true);
   file.policy.bootstrap_seconds_max = in.real_or("link", "bootstrap_max_seconds", 300);
+  if (!(file.policy.bootstrap_seconds_max > 0 && file.policy.bootstrap_seconds_max <= 86400))
+    in.complain("[link] bootstrap_max_seconds is out of range", "choose more than 0 and at most 86400 seconds");
   file.policy.blocks_in_flight_max =
       static_cast<std::uint32_t>(in.count_or("link", "blocks_in_flight", 2, 8));
   if (file.policy.blocks_in_flight_max == 0)

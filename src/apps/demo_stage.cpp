@@ -49,7 +49,7 @@ void overwrite(const std::filesystem::path& path) {
 void remove_folder(const std::string& folder) {
   std::error_code code;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, code))
-    if (entry.is_regular_file(code)) overwrite(entry.path());
+    if (entry.is_regular_file(code) && !entry.is_symlink(code)) overwrite(entry.path());
   std::filesystem::remove_all(folder, code);
 }
 

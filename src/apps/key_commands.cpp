@@ -112,18 +112,35 @@ Result<ParsedSealedHeader> read_header(const std::string& input) {
   return *header;
 }
 
+// A fetched key is gone from the key manager. Until the file is open it is kept beside the application's private key, so that
+// a damaged copy, a full disk or a signal does not make the undamaged file unreadable.
+std::string kept_key_path(const SaeAccess& access, const KeyId& id) {
+  return access.tls.key_file.substr(0, access.tls.key_file.rfind('/') + 1) + "kept-" + to_text(id) + ".key";
+}
+
+Result<SecretBytes> obtain_key(const SaeAccess& access, const SealedHeader& header, const KeyId& id) {
+  const std::string kept = kept_key_path(access, id);
+  if (auto key = read_secret_file(kept, sealed_key_bytes); key && key->size_bytes() == sealed_key_bytes) return key;
+  QUOIN_TAKE(client, SaeClient::connect(access));
+  QUOIN_TAKE(keys, client.fetch(header.master_sae, std::span(&id, 1)));
+  if (keys.size() != 1)
+    return fail(ErrorCode::malformed, "the key manager gave another number of keys than asked for");
+  QUOIN_TRY(write_file_atomically(kept, keys[0].key.expose_secret(), FileKind::secret, Existing::replace));
+  return std::move(keys[0].key);
+}
+
 Result<std::string> open_sealed(const SaeAccess& access, const std::string& input,
                                 const std::string& output) {
   QUOIN_TAKE(header, read_header(input));
   QUOIN_TAKE(reader, FileReader::open(input));
   QUOIN_TRY(check_space(output, reader.size_bytes()));
-  QUOIN_TAKE(file, AtomicFile::create(output, FileKind::ordinary, Existing::refuse));
-  QUOIN_TAKE(id, parse_key_id(header.header.key_id));
-  QUOIN_TAKE(client, SaeClient::connect(access));
-  QUOIN_TAKE(keys, client.fetch(header.header.master_sae, std::span(&id, 1)));
-  if (keys.size() != 1)
-    return fail(ErrorCode::malformed, "the key manager gave another number of keys than asked for");
-  QUOIN_TAKE(opener, OpenReader::make(header.header, keys[0].key));
+  QUOIN_TAKE(file, AtomicFile::create(output, FileKind::secret, Existing::refuse));
+  const auto id = parse_key_id(header.header.key_id);
+  if (!id)
+    return fail(ErrorCode::malformed, "the header of " + input + " is damaged: it names no key",
+                "fetch the file again; no key was used");
+  QUOIN_TAKE(key, obtain_key(access, header.header, *id));
+  QUOIN_TAKE(opener, OpenReader::make(header.header, key));
   Bytes piece(piece_bytes);
   QUOIN_TAKE(skipped, reader.read(MutableByteSpan(piece).first(header.size_bytes)));
   if (skipped != header.size_bytes)
@@ -137,7 +154,9 @@ Result<std::string> open_sealed(const SaeAccess& access, const std::string& inpu
   QUOIN_TAKE(last, opener.finish());
   QUOIN_TRY(file.write(last));
   QUOIN_TRY(file.commit());
-  return to_text(id);
+  std::error_code ignored;
+  std::filesystem::remove(kept_key_path(access, *id), ignored);
+  return to_text(*id);
 }
 
 int print_file_result(const Result<std::string>& key_id, const std::string& output, bool as_json) {
@@ -159,6 +178,10 @@ int report_failure(const Error& error) {
   switch (error.code) {
     case ErrorCode::configuration:
     case ErrorCode::invalid_argument:
+    case ErrorCode::malformed:
+    case ErrorCode::unauthenticated:
+    case ErrorCode::unauthorised:
+    case ErrorCode::conflict:
     case ErrorCode::not_found: return exit_operator;
     case ErrorCode::no_key: return exit_no_key;
     default: return exit_failure;

@@ -408,7 +408,9 @@ void add_sim(CLI::App& app, Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a peer or a reader that is gone is an error, not the end
+  // A reader that is gone and a file that may not grow are errors, not the end.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app{
       "quoin: quantum key distribution from the detectors to the applications\n"
       "Exit status: 0 done, 1 failed, 2 a person has to correct something, 3 no key (attack "

@@ -15,6 +15,7 @@
 #include "adapters/thread_pool.hpp"
 #include "apps/events.hpp"
 #include "apps/exit_codes.hpp"
+#include "apps/key_commands.hpp"
 #include "apps/status_file.hpp"
 #include "crypto/random.hpp"
 
@@ -309,8 +310,9 @@ void Node::stop(int) {
   is_stopping_ = true;
   say("stopping: finishing the blocks in flight");
   loop_.run_after_ms(stop_limit_ms, [this] { finish(exit_code_); });
-  if (!site_->is_connected()) return finish(exit_code_);
+  delivery_.reset();  // nothing more goes out: the marks that finish() writes are exact
   carry_out(site_->finish(clock_.now()));
+  if (!site_->is_connected()) finish(exit_code_);
 }
 
 void Node::finish(int exit_code) {
@@ -489,13 +491,7 @@ bool Node::try_new_key(GatewayKeyDone& done) {
 
 int run_node(const SiteFile& file, const NodeOptions& options) {
   Node node(file, options);
-  if (const Status started = node.start(); !started) {
-    std::cerr << "quoin: " << started.error().text() << std::endl;
-    return started.error().code == ErrorCode::configuration ||
-                   started.error().code == ErrorCode::not_found
-               ? exit_operator
-               : exit_failure;
-  }
+  if (const Status started = node.start(); !started) return report_failure(started.error());
   return node.run();
 }
 

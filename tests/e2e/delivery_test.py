@@ -42,7 +42,7 @@ def site_by_hand(folder):
     beside = [site.quoin("link", "check", "--wait", 1) for site in pair.sites]
     check(all(ran.code == 0 and "its link to" in ran.out for ran in beside), "link check beside a running node says so", beside)
     check_equal([len(site.node.events("session_started")) for site in pair.sites], [1, 1], "and leaves its link alone")
-    status = alpha.quoin("status", "--json").json()
+    status = alpha.status()
     check(status["link"] == "running" and status["authentication"] == "wegman-carter" and status["blocks"]["committed"] >= 1,
           "quoin status shows the link", status)
     told = alpha.quoin("status")

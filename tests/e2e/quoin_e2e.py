@@ -3,6 +3,7 @@
 A test is a function that takes a folder of its own; main() runs them. Loopback and ports that the system chooses only. Every
 process is started here, dies with the test, and is ended by its pid. QUOIN_E2E_KEEP=1 keeps the folders of failed tests.
 """
+import contextlib
 import ctypes
 import json
 import os
@@ -92,8 +93,11 @@ def run(arguments, limit_s=60, command=None, cwd=None, limits=None):
     start = time.monotonic()
     done = subprocess.run([command or program, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
                           timeout=limit_s, cwd=cwd, preexec_fn=before_exec(limits), check=False)
-    return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"),
-               time.monotonic() - start)
+    ran = Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"),
+              time.monotonic() - start)
+    if ran.seconds > 5:
+        print(f"slow  {ran.seconds:.1f} s: {Path(command or program).name} {' '.join(map(str, arguments))[:80]}", flush=True)
+    return ran
 
 
 class Process:
@@ -290,6 +294,9 @@ class Site:
         ran = self.quoin("key", "fetch", "--peer", self.peer_sae, "--json", *ids)
         return [(key["key_ID"], key["key"]) for key in ran.json()["keys"]] if ran.code == 0 else ran
 
+    def status(self):
+        return self.quoin("status", "--json").json()
+
     def curl(self, path, *more, sae=None, pki=None, ca=None):
         """ETSI GS QKD 014 by curl, with the application's certificate: (HTTP status or curl's failure, body)."""
         pki, sae = pki or self.pki, sae or self.sae
@@ -365,14 +372,17 @@ class Sink:
 
 
 def send_all(connection, data):
-    connection.sendall(data)
-    connection.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
 
 
 def receive_all(connection):
+    """What comes until the other end closes or breaks off."""
     pieces = []
-    while piece := connection.recv(1 << 16):
-        pieces.append(piece)
+    with contextlib.suppress(ConnectionError):
+        while piece := connection.recv(1 << 16):
+            pieces.append(piece)
     return b"".join(pieces)
 
 
