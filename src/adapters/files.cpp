@@ -77,9 +77,13 @@ Status check_size(const std::string& path, std::uint64_t size, std::size_t size_
                                         std::to_string(size_max) + " are expected");
 }
 
-Status sync_folder(const std::string& path) {
+std::string folder_of(const std::string& path) {
   std::string folder = std::filesystem::path(path).parent_path().string();
-  if (folder.empty()) folder = ".";
+  return folder.empty() ? "." : folder;
+}
+
+Status sync_folder(const std::string& path) {
+  const std::string folder = folder_of(path);
   const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0 || ::fsync(fd.get()) != 0)
     return system_failure("cannot make the change in " + folder + " durable", errno);
@@ -121,6 +125,10 @@ Result<AtomicFile> AtomicFile::create(std::string path, FileKind kind, Existing 
   file.path_ = std::move(path);
   file.kind_ = kind;
   file.existing_ = existing;
+  // A file without a name goes with the process, however that ends; where the file system has no
+  // such thing, a temporary name stands beside the final one.
+  file.fd_ = ::open(folder_of(file.path_).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (file.fd_ >= 0) return file;
   file.temporary_ = file.path_ + ".part-XXXXXX";
   file.fd_ = ::mkostemp(file.temporary_.data(), O_CLOEXEC);  // mode 0600
   if (file.fd_ < 0) {
@@ -167,6 +175,24 @@ Status AtomicFile::write(ByteSpan bytes) {
   return success();
 }
 
+// Existing::refuse: the final name. Otherwise a temporary one, which commit() renames.
+Status AtomicFile::give_name() {
+  const std::string source = "/proc/self/fd/" + std::to_string(fd_);
+  if (existing_ == Existing::refuse) {
+    if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW) == 0)
+      return success();
+    if (errno == EEXIST)
+      return fail(ErrorCode::conflict, path_ + " exists", "choose another name or remove it");
+    return system_failure("cannot create " + path_, errno);
+  }
+  const std::string name = path_ + ".part-" + std::to_string(::getpid());
+  ::unlink(name.c_str());
+  if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+    return system_failure("cannot create " + name, errno);
+  temporary_ = name;
+  return success();
+}
+
 Status AtomicFile::commit() {
   QUOIN_INVARIANT(fd_ >= 0, "commit() of a file that is closed");
   if (kind_ == FileKind::ordinary) {
@@ -176,7 +202,9 @@ Status AtomicFile::commit() {
       return system_failure("cannot set the mode of " + path_, errno);
   }
   if (::fsync(fd_) != 0) return system_failure("cannot make " + path_ + " durable", errno);
+  if (temporary_.empty()) QUOIN_TRY(give_name());
   if (::close(std::exchange(fd_, -1)) != 0) return system_failure("cannot close " + path_, errno);
+  if (temporary_.empty()) return sync_folder(path_);
   // link() fails where rename() would silently replace.
   if (existing_ == Existing::refuse) {
     if (::link(temporary_.c_str(), path_.c_str()) != 0) {

@@ -21,8 +21,9 @@ enum class FileKind : std::uint8_t {
 };
 enum class Existing : std::uint8_t { replace, refuse };
 
-// A file that appears complete or not at all: bytes go to a temporary file beside it (0600 until
-// then), commit() makes them durable and renames. Destroyed without commit() it leaves nothing.
+// A file that appears complete or not at all: bytes go to a file without a name in the same folder
+// (0600), commit() makes them durable and gives it its name. Destroyed without commit(), or killed,
+// it leaves nothing.
 class AtomicFile {
  public:
   static Result<AtomicFile> create(std::string path, FileKind kind, Existing existing);
@@ -39,6 +40,7 @@ class AtomicFile {
 
  private:
   AtomicFile() = default;
+  Status give_name();
   void discard();
 
   std::string path_;

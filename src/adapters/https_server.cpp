@@ -45,9 +45,20 @@ struct HttpsServer::Impl : std::enable_shared_from_this<HttpsServer::Impl> {
     if (on_refused) on_refused(error, address);
   }
 
+  bool end_oldest_unauthenticated() {
+    for (const auto& [id, connection] : connections) {
+      if (connection->conversation) continue;
+      end(id);
+      return true;
+    }
+    return false;
+  }
+
   void begin(ByteStream tcp) {
     const std::string address = tcp.peer_address();
-    if (connections.size() >= config.connections_max)
+    // Whoever has not proven who he is makes room: connections without a certificate cannot lock
+    // applications out.
+    if (connections.size() >= config.connections_max && !end_oldest_unauthenticated())
       return refuse({ErrorCode::exhausted, "too many connections", {}}, address);
     const std::uint64_t id = next_connection++;
     const std::weak_ptr<Impl> weak = weak_from_this();

@@ -28,6 +28,8 @@ Result<std::string> read_version_frame(ByteSpan frame) {
   const std::string name = in.text(framing_name.size());
   const std::uint16_t version = in.u16();
   std::string software = in.text(version_text_max);
+  for (char& c : software)
+    if (c < ' ' || c > '~') c = '?';  // it is shown on terminals
   if (in.failed() || name != framing_name)
     return fail(ErrorCode::malformed, "the peer does not speak quoin's link protocol",
                 "check that the port is the link port");

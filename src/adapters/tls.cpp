@@ -80,11 +80,14 @@ Status use_certificate(SSL_CTX* context, const std::string& pem, const std::stri
   return success();
 }
 
+// An encrypted key is refused: a prompt would stop a server that nobody watches.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
 Status use_key(SSL_CTX* context, const TlsFiles& files) {
   QUOIN_TAKE(pem, read_secret_file(files.key_file, pem_bytes_max));
   const ByteSpan text = pem.expose_secret();
   const Owned<BIO> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-  const Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+  const Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   if (!key)
     return unusable(files.key_file + " holds no readable private key",
                     "give the key's PEM file, without passphrase");
@@ -119,7 +122,7 @@ Status use_authorities(SSL_CTX* context, const std::string& path) {
 bool harden(SSL_CTX* context, TlsPurpose purpose) {
   const char* groups = purpose == TlsPurpose::link ? "X25519MLKEM768" : "X25519MLKEM768:X25519";
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-                                   SSL_OP_CIPHER_SERVER_PREFERENCE);
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_CLEANSE_PLAINTEXT);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);

@@ -194,10 +194,18 @@ class Reader {
     if (!error_.has_value())
       error_ = Error{ErrorCode::configuration, path_ + ": " + std::move(message), std::move(cure)};
   }
+  // At the line of that key, if it is there.
+  void complain_at(const char* section, std::string_view key, std::string message,
+                   std::string cure) {
+    if (const toml::node* node = find(section, key); node != nullptr)
+      complain(std::move(message), std::move(cure), *node);
+    else
+      complain(std::move(message), std::move(cure));
+  }
   const std::optional<Error>& error() const { return error_; }
 
  private:
-  const toml::node* find(const char* section, const char* key) const {
+  const toml::node* find(const char* section, std::string_view key) const {
     const toml::table* table = root_[section].as_table();
     return table == nullptr ? nullptr : table->get(key);
   }
@@ -223,7 +231,8 @@ void read_site(Reader& in, SiteFile& file) {
   file.name = in.text("site", "name");
   const std::string profile = in.text_or("site", "profile", "network");
   if (profile != "unit" && profile != "network")
-    in.complain("[site] profile is '" + profile + "'", "choose \"unit\" or \"network\"");
+    in.complain_at("site", "profile", "[site] profile is '" + profile + "'",
+                   "choose \"unit\" or \"network\"");
   file.profile = profile == "unit" ? SiteProfile::unit : SiteProfile::network;
   file.is_demonstration = in.flag_or("site", "demonstration", false);
   file.data_directory = in.file("site", "data");
@@ -234,7 +243,7 @@ void read_site(Reader& in, SiteFile& file) {
 void read_link(Reader& in, SiteFile& file) {
   const std::string role = in.text("link", "role");
   if (role != "alice" && role != "bob")
-    in.complain("[link] role is '" + role + "'", "choose \"alice\" or \"bob\"");
+    in.complain_at("link", "role", "[link] role is '" + role + "'", "choose \"alice\" or \"bob\"");
   file.policy.role = role == "bob" ? QuantumRole::bob : QuantumRole::alice;
   file.policy.own_site = file.name;
   file.policy.peer_site = in.text("link", "peer");
@@ -252,11 +261,12 @@ void read_link(Reader& in, SiteFile& file) {
   file.policy.may_bootstrap = in.flag_or("link", "bootstrap", true);
   file.policy.bootstrap_seconds_max = in.real_or("link", "bootstrap_max_seconds", 300);
   if (!(file.policy.bootstrap_seconds_max > 0 && file.policy.bootstrap_seconds_max <= 86400))
-    in.complain("[link] bootstrap_max_seconds is out of range", "choose more than 0 and at most 86400 seconds");
+    in.complain_at("link", "bootstrap_max_seconds", "[link] bootstrap_max_seconds is out of range",
+                   "choose more than 0 and at most 86400 seconds");
   file.policy.blocks_in_flight_max =
       static_cast<std::uint32_t>(in.count_or("link", "blocks_in_flight", 2, 8));
   if (file.policy.blocks_in_flight_max == 0)
-    in.complain("[link] blocks_in_flight is 0", "choose 1 to 8");
+    in.complain_at("link", "blocks_in_flight", "[link] blocks_in_flight is 0", "choose 1 to 8");
 }
 
 void read_protocol(Reader& in, SiteFile& file) {
@@ -362,10 +372,24 @@ Result<SiteFile> load_site_file(const std::string& path) {
   file.fibre_address = in.address("device", "fibre");
   read_delivery(in, file);
   read_gateway(in, file);
+  if (const Status valid = file.parameters.validate(); !valid) {
+    // The parameter's name is the key's, in quotes.
+    const std::string& message = valid.error().message;
+    const std::size_t start = message.find('\'') + 1;
+    const std::string name = message.substr(start, message.find('\'', start) - start);
+    in.complain_at("protocol", name, message, valid.error().cure);
+  }
   if (in.error().has_value()) return Failure{*in.error()};
-  if (const Status valid = file.parameters.validate(); !valid)
-    return fail(ErrorCode::configuration, path + ": " + valid.error().message, valid.error().cure);
   return file;
+}
+
+Status check_is_paired(const SiteFile& file) {
+  std::error_code code;
+  if (std::filesystem::exists(file.link_tls.ca_file, code)) return success();
+  return fail(ErrorCode::configuration,
+              "this site is not paired with '" + file.policy.peer_site + "': there is no " +
+                  file.link_tls.ca_file,
+              "run 'quoin link pair' at both sites and carry each one's line to the other");
 }
 
 Result<SiteConfig> SiteFile::site_config() const {

@@ -71,4 +71,7 @@ struct SiteFile {
 // the cure.
 Result<SiteFile> load_site_file(const std::string& path);
 
+// Whether 'quoin link pair' has put the peer's authority in its place. Fails as configuration.
+Status check_is_paired(const SiteFile& file);
+
 }  // namespace quoin

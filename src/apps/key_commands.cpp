@@ -112,20 +112,26 @@ Result<ParsedSealedHeader> read_header(const std::string& input) {
   return *header;
 }
 
-// A fetched key is gone from the key manager. Until the file is open it is kept beside the application's private key, so that
-// a damaged copy, a full disk or a signal does not make the undamaged file unreadable.
+// A fetched key is gone from the key manager. Until the file is open it is kept beside the
+// application's private key, so that a damaged copy, a full disk or a signal does not make the
+// undamaged file unreadable.
 std::string kept_key_path(const SaeAccess& access, const KeyId& id) {
-  return access.tls.key_file.substr(0, access.tls.key_file.rfind('/') + 1) + "kept-" + to_text(id) + ".key";
+  return access.tls.key_file.substr(0, access.tls.key_file.rfind('/') + 1) + "kept-" + to_text(id) +
+         ".key";
 }
 
-Result<SecretBytes> obtain_key(const SaeAccess& access, const SealedHeader& header, const KeyId& id) {
+Result<SecretBytes> obtain_key(const SaeAccess& access, const SealedHeader& header,
+                               const KeyId& id) {
   const std::string kept = kept_key_path(access, id);
-  if (auto key = read_secret_file(kept, sealed_key_bytes); key && key->size_bytes() == sealed_key_bytes) return key;
+  if (auto key = read_secret_file(kept, sealed_key_bytes);
+      key && key->size_bytes() == sealed_key_bytes)
+    return key;
   QUOIN_TAKE(client, SaeClient::connect(access));
   QUOIN_TAKE(keys, client.fetch(header.master_sae, std::span(&id, 1)));
   if (keys.size() != 1)
     return fail(ErrorCode::malformed, "the key manager gave another number of keys than asked for");
-  QUOIN_TRY(write_file_atomically(kept, keys[0].key.expose_secret(), FileKind::secret, Existing::replace));
+  QUOIN_TRY(write_file_atomically(kept, keys[0].key.expose_secret(), FileKind::secret,
+                                  Existing::replace));
   return std::move(keys[0].key);
 }
 
@@ -264,7 +270,6 @@ int run_gateway(const GatewayOptions& options) {
   const GatewaySection& section = options.section;
   EventLoop loop;
   OpenSslPublicRandom random;
-  ThreadPool requests(loop, 2);
   GatewayPumpConfig config;
   config.side = section.is_entry ? GatewaySide::entry : GatewaySide::exit;
   config.listen_host = section.listen.host;
@@ -292,6 +297,7 @@ int run_gateway(const GatewayOptions& options) {
                   "the key manager gave another number of keys than asked for");
     return TunnelKey{to_text(keys->front().id), std::move(keys->front().key)};
   };
+  ThreadPool requests(loop, 2);  // after what its jobs use
   auto pump = GatewayPump::start(
       loop, std::move(config), random, [&](const std::string& key_id, GatewayKeyDone done) {
         auto key = std::make_shared<std::optional<Result<TunnelKey>>>();

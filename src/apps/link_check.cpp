@@ -102,6 +102,7 @@ struct Check {
 
 Status start(Check& check) {
   const SiteFile& file = check.file;
+  QUOIN_TRY(check_is_paired(file));
   const TlsSide side = file.listens ? TlsSide::server : TlsSide::client;
   QUOIN_TAKE(context,
              TlsContext::make(TlsPurpose::link, side, file.link_tls, check.clock.wall_unix_ms()));

@@ -46,6 +46,7 @@ struct Options {
   std::uint32_t days = 365;
   std::vector<std::string> hosts;
   std::string issue_site, issue_sae;
+  bool renews = false;
   SiteInitOptions init;
   std::string role = "alice";
   std::string pair_line;
@@ -56,7 +57,8 @@ struct Options {
 template <class Then>
 void with_site(const Options& o, Then then) {
   const auto file = load_site_file(o.config);
-  exit_code = file ? then(*file) : report_failure(file.error());
+  if (!file) report_failure(file.error());
+  exit_code = file ? then(*file) : exit_operator;
 }
 
 // Either --config with --sae, or everything by itself.
@@ -93,7 +95,8 @@ Result<SaeAccess> access_from(const Options& o) {
 template <class Then>
 void with_access(const Options& o, Then then) {
   const auto access = access_from(o);
-  exit_code = access ? then(*access) : report_failure(access.error());
+  if (!access) report_failure(access.error());
+  exit_code = access ? then(*access) : exit_operator;
 }
 
 void add_access(CLI::App* command, Options& o) {
@@ -323,9 +326,11 @@ void add_pki(CLI::App& app, Options& o) {
   issue->add_option("--sae", o.issue_sae, "name of an application");
   issue->add_option("--host", o.hosts,
                     "name or address where the site is reached; repeat for more");
+  issue->add_flag("--renew", o.renews, "replace the certificate and key that are there");
   issue->add_option("--days", o.days, "validity")->capture_default_str();
-  issue->callback(
-      [&o] { exit_code = run_pki_issue(o.directory, o.issue_site, o.issue_sae, o.hosts, o.days); });
+  issue->callback([&o] {
+    exit_code = run_pki_issue(o.directory, o.issue_site, o.issue_sae, o.hosts, o.days, o.renews);
+  });
   CLI::App* show = pki->add_subcommand("show", "what a certificate says");
   show->add_option("FILE", o.file, "certificate (PEM)")->required();
   show->add_flag("--json", o.as_json, "print JSON");
@@ -434,6 +439,10 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_ok : exit_operator;
+  } catch (const std::exception& error) {
+    // Of the standard library, such as no memory: said in words, not by abort.
+    std::cerr << "quoin: " << error.what() << std::endl;
+    return exit_failure;
   }
   return exit_code;
 }

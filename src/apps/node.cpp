@@ -58,6 +58,7 @@ class Node {
   void carry_one(SiteEffect effect);
   void fetch_detections(const site_effect::FetchDetections& wanted);
   void fetch_settings(site_effect::FetchSettings wanted);
+  void on_attempt_failed(const Error& error);
   void on_disconnect(const site_effect::Disconnect& disconnect);
   void report(const LinkEvent& event);
   void say(const std::string& line) const;
@@ -85,6 +86,7 @@ class Node {
   std::unique_ptr<GatewayPump> gateway_;
   std::deque<WaitingKey> waiting_keys_;
   std::optional<Error> link_stopped_;
+  std::string last_attempt_failure_;
   StatusFile status_;
   Instant next_status_;
   bool was_running_ = false;
@@ -127,6 +129,7 @@ Node::~Node() {
 }
 
 Status Node::start() {
+  QUOIN_TRY(check_is_paired(file_));
   QUOIN_TRY(open_site());
   QUOIN_TRY(open_device());
   jobs_.emplace(loop_, 2);
@@ -167,7 +170,7 @@ Status Node::open_device() {
     return fail(error.code,
                 "the optical device at " + to_text(file_.fibre_address) +
                     " does not answer: " + error.message,
-                error.cure.empty()
+                error.cure.empty() || error.code == ErrorCode::unavailable
                     ? "start the simulated link ('quoin fibre'), or correct [device] fibre"
                     : error.cure);
   };
@@ -223,7 +226,7 @@ Status Node::start_link() {
   callbacks.on_down = [this](const Error& error) {
     carry_out(site_->connection_lost(error, clock_.now()));
   };
-  callbacks.on_attempt_failed = [this](const Error& error) { say("link: " + error.text()); };
+  callbacks.on_attempt_failed = [this](const Error& error) { on_attempt_failed(error); };
   QUOIN_TAKE(link,
              StreamLink::start(loop_, std::move(context), std::move(config), std::move(callbacks)));
   link_ = std::move(link);
@@ -371,6 +374,20 @@ void Node::fetch_settings(site_effect::FetchSettings wanted) {
       });
 }
 
+// Said once, not at every attempt. Certificates that do not fit at a link that never worked are a
+// mistake of its set-up: end and say so. Where it has worked, keys are there to be served, and
+// whoever stands in the line must not be able to end that; nor may anyone who connects to us.
+void Node::on_attempt_failed(const Error& error) {
+  const std::string text = error.text();
+  if (text != last_attempt_failure_) say("link: " + text);
+  last_attempt_failure_ = text;
+  if (file_.listens || error.code != ErrorCode::unauthenticated ||
+      site_->link_status().lineage != 0 || was_running_)
+    return;
+  std::cerr << "quoin: no link with '" << file_.policy.peer_site << "': " << text << std::endl;
+  finish(exit_operator);
+}
+
 void Node::on_disconnect(const site_effect::Disconnect& disconnect) {
   if (const auto& fatal = site_->fatal_error()) {
     std::cerr << "quoin: " << fatal->text() << std::endl;
@@ -390,7 +407,10 @@ void Node::on_disconnect(const site_effect::Disconnect& disconnect) {
 }
 
 void Node::report(const LinkEvent& event) {
-  if (event.kind == LinkEventKind::session_started) was_running_ = true;
+  if (event.kind == LinkEventKind::session_started) {
+    was_running_ = true;
+    last_attempt_failure_.clear();
+  }
   status_.note(event);
   if (options_.prints_json) {
     std::cout << event_json(event) << std::endl;

@@ -46,12 +46,20 @@ Result<IssuedCertificate> issue(const std::string& directory, const std::string&
 }  // namespace
 
 Status write_certificate(const std::string& directory, const std::string& name,
-                         std::string_view certificate_pem, const SecretBytes& key_pem) {
+                         std::string_view certificate_pem, const SecretBytes& key_pem,
+                         bool replaces) {
   QUOIN_TRY(create_directories(directory));
-  QUOIN_TRY(write_file_atomically(directory + "/" + name + ".key", key_pem.expose_secret(),
-                                  FileKind::secret, Existing::refuse));
-  return write_file_atomically(directory + "/" + name + ".crt", as_bytes(certificate_pem),
-                               FileKind::ordinary, Existing::refuse);
+  const std::string key = directory + "/" + name + ".key";
+  const std::string certificate = directory + "/" + name + ".crt";
+  if (!replaces)
+    for (const std::string& path : {key, certificate})
+      if (read_file(path, pem_bytes_max))
+        return fail(ErrorCode::conflict, path + " is there already",
+                    "to replace certificate and key, add --renew");
+  QUOIN_TRY(
+      write_file_atomically(key, key_pem.expose_secret(), FileKind::secret, Existing::replace));
+  return write_file_atomically(certificate, as_bytes(certificate_pem), FileKind::ordinary,
+                               Existing::replace);
 }
 
 int run_pki_init(const std::string& directory, const std::string& name, std::uint32_t days) {
@@ -70,15 +78,15 @@ int run_pki_init(const std::string& directory, const std::string& name, std::uin
 
 int run_pki_issue(const std::string& directory, const std::string& site_name,
                   const std::string& sae_name, const std::vector<std::string>& hosts,
-                  std::uint32_t days) {
+                  std::uint32_t days, bool renews) {
   if (site_name.empty() == sae_name.empty())
     return report_failure(Error{ErrorCode::invalid_argument, "whose certificate is it?",
                                 "give either --site NAME or --sae NAME"});
   const auto issued = issue(directory, site_name, sae_name, hosts, days);
   if (!issued) return report_failure(issued.error());
   const std::string name = site_name.empty() ? "sae-" + sae_name : "site-" + site_name;
-  if (const Status written =
-          write_certificate(directory, name, issued->certificate_pem, issued->private_key_pem);
+  if (const Status written = write_certificate(directory, name, issued->certificate_pem,
+                                               issued->private_key_pem, renews);
       !written)
     return report_failure(written.error());
   std::cout << directory << "/" << name << ".crt and .key, valid for " << days << " days\n";

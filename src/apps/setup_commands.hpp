@@ -10,7 +10,7 @@ int run_pki_init(const std::string& directory, const std::string& name, std::uin
 // One of site_name and sae_name is empty.
 int run_pki_issue(const std::string& directory, const std::string& site_name,
                   const std::string& sae_name, const std::vector<std::string>& hosts,
-                  std::uint32_t days);
+                  std::uint32_t days, bool renews);
 int run_pki_show(const std::string& certificate_file, bool as_json);
 
 struct SiteInitOptions {
@@ -39,8 +39,10 @@ int run_link_check(const SiteFile& file, std::uint32_t wait_s);
 // A new lineage: forgets the ledger of authentication key. An operator's act, at both sites.
 int run_link_reset(const SiteFile& file);
 
-// Secret and public file of a certificate in `directory`: NAME.crt and NAME.key.
+// Secret and public file of a certificate in `directory`: NAME.key and NAME.crt. Unless it
+// replaces, neither may be there.
 Status write_certificate(const std::string& directory, const std::string& name,
-                         std::string_view certificate_pem, const SecretBytes& key_pem);
+                         std::string_view certificate_pem, const SecretBytes& key_pem,
+                         bool replaces = false);
 
 }  // namespace quoin

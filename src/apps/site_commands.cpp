@@ -171,7 +171,7 @@ int run_link_pair(const SiteFile& file, const std::string& line) {
     return exit_ok;
   }
   const auto malformed = [](const char* what) {
-    return report_failure(Error{ErrorCode::malformed,
+    return report_failure(Error{ErrorCode::invalid_argument,
                                 std::string("this is no pairing line: ") + what,
                                 "copy the whole line that 'quoin link pair' printed at the peer"});
   };

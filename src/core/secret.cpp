@@ -150,11 +150,15 @@ SecretBytes SecretBytes::zeroed(std::size_t size, SecretMemory memory) {
   secret.size_ = size;
   if (secret.memory_ == SecretMemory::locked) {
     secret.data_ = Arena::instance().allocate(size);
-    QUOIN_INVARIANT(secret.data_ != nullptr, "the locked arena for keys (4 MiB) is full");
-    std::memset(secret.data_, 0, size);
-  } else {
-    secret.data_ = allocate_block(size);
+    if (secret.data_ != nullptr) {
+      std::memset(secret.data_, 0, size);
+      return secret;
+    }
+    // The arena is a bound on what is locked for sure; past it, secrets live as block buffers do. A
+    // peer that makes the process hold many secrets at once must not be able to end it.
+    secret.memory_ = SecretMemory::block;
   }
+  secret.data_ = allocate_block(size);
   return secret;
 }
 

@@ -21,8 +21,7 @@ bool equal_constant_time(ByteSpan a, ByteSpan b);
 
 // Where a secret lives.
 enum class SecretMemory : std::uint8_t {
-  // Keys, pads and key-encryption keys: the locked arena (4 MiB). A full arena ends the process: it
-  // is a bound.
+  // Keys, pads and key-encryption keys: the locked arena (4 MiB); when it is full, as `block`.
   locked,
   // Block buffers: own pages, not dumped, locked as far as the limit allows.
   block,

@@ -16,6 +16,7 @@ namespace {
 constexpr int names_max = 64;
 constexpr std::size_t name_bytes_max = 256;
 constexpr std::string_view site_prefix = "quoin:site:";
+constexpr std::string_view own_prefix = "quoin:";
 constexpr std::string_view sae_prefix = "quoin:sae:";
 
 int refuse_passphrase(char*, int, int, void*) { return -1; }
@@ -178,7 +179,11 @@ std::optional<std::string> site_name_of(const CertificateFacts& facts) {
 }
 
 std::optional<std::string> sae_name_of(const CertificateFacts& facts) {
-  if (auto name = first_with_prefix(facts.uris, sae_prefix)) return name;
+  // A certificate that speaks Quoin's own language is taken at its word, or not at all: one
+  // quoin:sae name makes an application; a site's certificate, or two names, makes none.
+  std::size_t own_uris = 0;
+  for (const std::string& uri : facts.uris) own_uris += uri.starts_with(own_prefix) ? 1U : 0U;
+  if (own_uris > 0) return own_uris == 1 ? first_with_prefix(facts.uris, sae_prefix) : std::nullopt;
   if (!facts.dns_names.empty()) return facts.dns_names.front();
   if (!facts.common_name.empty()) return facts.common_name;
   return std::nullopt;

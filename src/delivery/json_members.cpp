@@ -61,7 +61,8 @@ bool has_double_members(std::string_view text) {
   boost::json::basic_parser<MemberWatch> parser{boost::json::parse_options{}};
   boost::system::error_code error;
   parser.write_some(false, text.data(), text.size(), error);
-  return parser.handler().found_double;
+  // What this parser does not take to its end is not known to be free of doubles.
+  return error || parser.handler().found_double;
 }
 
 }  // namespace quoin

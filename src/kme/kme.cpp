@@ -105,6 +105,7 @@ Result<Association> Kme::association_of(const KeyRequest& request) const {
 
 Result<KeyReply> Kme::request_keys(const KeyRequest& request, KmeEffects& effects) {
   QUOIN_TAKE(association, association_of(request));
+  QUOIN_TRY(check_may_serve());
   auto keys = leases_->take(effects.persist, association, request.number, request.grade_min);
   if (keys) {
     seek_ahead(association, effects);
@@ -133,7 +134,15 @@ Result<std::vector<DeliveredKey>> Kme::fetch_keys(const SaeId& slave, const SaeI
   if (ids.empty() || ids.size() > config_.keys_per_request_max)
     return fail(ErrorCode::invalid_argument, "the number of key_IDs shall be from 1 to " +
                                                  std::to_string(config_.keys_per_request_max));
+  QUOIN_TRY(check_may_serve());
   return leases_->fetch(effects.persist, slave, master, ids);
+}
+
+Status Kme::check_may_serve() const {
+  if (link_was_up_ || !config_.waits_for_link) return success();
+  return fail(ErrorCode::unavailable,
+              "no key yet: this site has not compared its marks with the peer since it started",
+              "ask again when the link is up");
 }
 
 Result<KmeStatus> Kme::status(const SaeId& master, const SaeId& slave) const {
@@ -377,6 +386,7 @@ Status Kme::handle(LeaseRefusal&& message, KmeEffects& effects) {
 
 void Kme::on_link_up(KmeEffects& effects) {
   is_link_up_ = true;
+  link_was_up_ = true;
   for (auto& [association, demand] : demands_) {
     demand.request = 0;
     demand.refusal.reset();

@@ -33,6 +33,9 @@ struct KmeConfig {
   std::uint32_t key_count_max = 100'000;  // waiting at once for a pair, either side
   std::uint32_t additional_slaves_max = 8;
   // Blocks below are kept but not leased.
+  // After a start nothing is served before the link has come up once: only then is it known that
+  // the store is no old copy, whose keys were handed out before (security-rules A4).
+  bool waits_for_link = false;
   Grade grade_min = Grade::bootstrap_pki;
   double epsilon_sec_max = 1.0;
   std::uint32_t lease_keys_first = 64;  // a pair's first lease; doubles while requests find none
@@ -95,6 +98,7 @@ class Kme {
   bool is_link_up() const { return is_link_up_; }
 
  private:
+  Status check_may_serve() const;
   // What this KME remembers of an association with its master here.
   struct Demand {
     std::uint32_t chunk_keys = 0;          // size of the next lease
@@ -142,6 +146,7 @@ class Kme {
   std::map<Association, Demand> demands_;
   std::uint64_t next_request_ = 1;
   bool is_link_up_ = false;
+  bool link_was_up_ = false;
 };
 
 }  // namespace quoin

@@ -66,6 +66,7 @@ struct LinkBlock {
   std::deque<QueuedFrame> inbox;
   std::shared_ptr<BlockWork> work = std::make_shared<BlockWork>();
 
+  Bytes commitment_message;  // Alice: until its tag has verified
   bool is_information_theoretic =
       false;  // every frame of it under Wegman-Carter with key from the ledger
   std::uint64_t covering_counter =

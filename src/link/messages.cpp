@@ -272,7 +272,7 @@ Bytes encode_control(ControlType type, ByteSpan payload) {
 Result<ControlView> decode_control(ByteSpan message) {
   ByteReader in(message);
   const std::uint8_t type = in.u8();
-  if (in.failed() || type < 1 || type > 7)
+  if (in.failed() || type < 1 || type > 9)
     return fail(ErrorCode::malformed, "control message of an unknown type");
   return ControlView{static_cast<ControlType>(type), in.remaining()};
 }

@@ -134,6 +134,8 @@ enum class ControlType : std::uint8_t {
   rekey = 5,        // the next control frame of this direction is under key from the ledger
   key_manager = 6,  // opaque to the link
   goodbye = 7,
+  abandoned = 8,  // the sender has given a block up and will never hold it
+  keepalive = 9,
 };
 enum class PeerBlockState : std::uint8_t { none = 0, prepared = 1, committed = 2 };
 

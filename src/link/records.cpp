@@ -33,6 +33,7 @@ Result<LinkRecords> LinkRecords::load(const Store& store) {
     records.bootstrap_seconds_ = std::bit_cast<double>(in.u64());
     records.epsilon_spent_ = std::bit_cast<double>(in.u64());
     records.blocks_committed_ = in.u64();
+    records.lineage_block_ = static_cast<BlockId>(in.u64());
     if (!in.finish("link state")) return damaged("state");
   }
   QUOIN_TAKE(rows, store.scan(Table::meta, as_bytes(block_prefix), blocks_loaded_max));
@@ -76,6 +77,7 @@ void LinkRecords::prepare(StoreBatch& batch, BlockId block, double epsilon,
                           std::uint64_t starts_lineage) {
   if (starts_lineage != 0) {
     lineage_ = starts_lineage;
+    lineage_block_ = block;
     epsilon_spent_ = 0;
     bootstrap_seconds_ = 0;
   }
@@ -96,6 +98,10 @@ void LinkRecords::commit(StoreBatch& batch, BlockId block) {
 void LinkRecords::discard(StoreBatch& batch, BlockId block) {
   blocks_.erase(block);
   batch.erase(Table::meta, block_key(block));
+  if (lineage_ == 0 || block != lineage_block_) return;
+  lineage_ = 0;
+  lineage_block_ = {};
+  put_state(batch);
 }
 
 void LinkRecords::forget_committed_before(StoreBatch& batch, BlockId block) {
@@ -111,6 +117,7 @@ void LinkRecords::forget_committed_before(StoreBatch& batch, BlockId block) {
 
 void LinkRecords::forget_lineage(StoreBatch& batch) {
   lineage_ = 0;
+  lineage_block_ = {};
   bootstrap_seconds_ = 0;
   epsilon_spent_ = 0;
   put_state(batch);
@@ -120,6 +127,7 @@ void LinkRecords::put_state(StoreBatch& batch) const {
   ByteWriter out;
   out.u32(next_session_).u64(lineage_).u64(std::bit_cast<std::uint64_t>(bootstrap_seconds_));
   out.u64(std::bit_cast<std::uint64_t>(epsilon_spent_)).u64(blocks_committed_);
+  out.u64(to_u64(lineage_block_));
   batch.put(Table::meta, as_bytes(state_key), out.bytes());
 }
 

@@ -41,6 +41,8 @@ class LinkRecords {
 
   std::uint32_t next_session_ = 1;
   std::uint64_t lineage_ = 0;
+  BlockId lineage_block_{};  // the block that starts it; discarded before it was committed, the
+                             // lineage goes with it
   double bootstrap_seconds_ = 0;
   double epsilon_spent_ = 0;
   std::uint64_t blocks_committed_ = 0;

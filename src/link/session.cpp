@@ -10,6 +10,7 @@ namespace {
 
 // What one tag may cover; the epsilon per block in session_blocks.cpp is derived from it.
 constexpr std::uint64_t transcript_bytes_per_tag_max = std::uint64_t{1} << 30;
+constexpr std::uint32_t session_jump_max = 1 << 16;
 
 Bytes session_id_from(QuantumRole own_role, ByteSpan own_nonce, ByteSpan peer_nonce) {
   ByteWriter out;
@@ -48,7 +49,14 @@ bool LinkSession::begin_call(Instant now) {
   return phase_ != Phase::closed;
 }
 
-LinkEffects LinkSession::take_effects() { return std::exchange(effects_, {}); }
+LinkEffects LinkSession::take_effects() {
+  buried_.clear();
+  return std::exchange(effects_, {});
+}
+
+void LinkSession::bury(BlockId block) {
+  if (auto node = blocks_.extract(block)) buried_.push_back(std::move(node));
+}
 
 void LinkSession::persist(StoreBatch batch) {
   if (!batch.empty()) effects_.push_back(effect::Persist{std::move(batch)});
@@ -63,9 +71,19 @@ void LinkSession::report(LinkEventKind kind, std::string text, BlockId block) {
 // ---- Frames ----
 
 void LinkSession::send_frame(FrameType type, BlockId block, ByteSpan payload) {
+  if (phase_ == Phase::closed) return;
+  if (payload.size() + frame_header_bytes > frame_bytes_max)
+    return end_session(Error{ErrorCode::configuration,
+                             std::string("a block is too large: its '") + to_string(type) +
+                                 "' message exceeds 16 MiB",
+                             "lower [protocol] slots_per_block at both sites"},
+                       true);
   Bytes frame = encode_frame(FrameHeader{type, ++own_counter_, peer_counter_, block}, payload);
-  if (is_transcript(type)) {
-    if (sending_.has_value()) sending_->absorb(frame);
+  last_sent_ = now_;
+  if (is_transcript(type) && sending_.has_value()) sending_->absorb(frame);
+  // No pad is spent before a block has data: the opening alone waits for the first block's tag
+  // (security-rules A5).
+  if (is_transcript(type) && type != FrameType::hello) {
     if (untagged_since_ == 0) untagged_at_ = now_;
     untagged_since_ += frame.size();
   }
@@ -172,7 +190,24 @@ void LinkSession::on_hello(ByteSpan payload) {
 // blocks.
 void LinkSession::open_session(const Hello& peer) {
   peer_nonce_ = peer.nonce;
+  // The greater number counts, within reason: it is not authenticated yet, and it is kept.
+  if (peer.next_session > own_hello_.next_session + session_jump_max)
+    return end_session(
+        Error{ErrorCode::conflict,
+              "the peer is " + std::to_string(peer.next_session - own_hello_.next_session) +
+                  " sessions ahead of this site",
+              "was this site's store restored from an old copy? 'quoin link reset' at both sites "
+              "starts anew"},
+        true);
   session_ = std::max(own_hello_.next_session, peer.next_session);
+  // Once the link has key of its own, a peer without it cannot bring it back to the bootstrap
+  // (security-rules A5).
+  if (ports_.ledger.lineage() != 0 && peer.lineage != ports_.ledger.lineage())
+    return end_session(
+        Error{ErrorCode::conflict,
+              "the peer does not know the authentication key that this link lives on",
+              "if its store was lost, 'quoin link reset' at both sites starts a new lineage"},
+        true);
   StoreBatch batch;
   ports_.records.use_session(batch, session_);
   persist(std::move(batch));
@@ -202,6 +237,11 @@ void LinkSession::open_session(const Hello& peer) {
     sending_.emplace(TranscriptAuthenticator::wegman_carter(context(sending), *send_key));
     receiving_.emplace(TranscriptAuthenticator::wegman_carter(context(receiving), *receive_key));
     sending_switched_ = receiving_switched_ = true;
+    auto root = ports_.ledger.control_root();
+    if (!root) return end_session(root.error(), true);
+    const DirectionKeys control = derive_control_keys(*root, parameters_.link_id, session_id, 0);
+    control_sending_.emplace(control.of(sending).clone_secret(), sending);
+    control_receiving_.emplace(control.of(receiving).clone_secret(), receiving);
   } else {
     sending_.emplace(TranscriptAuthenticator::hmac(context(sending),
                                                    keys->transcript.of(sending).clone_secret()));
@@ -219,6 +259,7 @@ void LinkSession::open_session(const Hello& peer) {
 // ---- Tags ----
 
 void LinkSession::send_tag() {
+  if (phase_ == Phase::closed) return;
   const Direction direction = sending_direction(policy_.role);
   if (sending_->bytes_since_checkpoint() > transcript_bytes_per_tag_max)
     return end_session(Error{ErrorCode::too_large, "too much was sent without a tag", {}});
@@ -262,6 +303,7 @@ void LinkSession::on_tag(ByteSpan payload) {
             : Status(fail(ErrorCode::unauthenticated, "a tag of a scheme that was not agreed"));
   }
   if (!verified) {
+    report(LinkEventKind::alarm, "a tag of the peer does not verify");
     return end_session(Error{
         ErrorCode::unauthenticated,
         "a tag of the peer does not verify: " + verified.error().message,
@@ -357,6 +399,9 @@ LinkEffects LinkSession::tick(Instant now) {
     return take_effects();
   }
   if (phase_ != Phase::running) return take_effects();
+  // A link without blocks, its store full perhaps, still shows that it is there; that costs no pad.
+  if (now.ns - last_sent_.ns > policy_.peer_silence_max_ns / 4)
+    send_control(ControlType::keepalive, {});
   const double open_seconds = static_cast<double>(now.ns - session_start_.ns) * 1e-9;
   if (!(sending_switched_ && receiving_switched_) && open_seconds > policy_.bootstrap_seconds_max) {
     end_session(
@@ -398,7 +443,8 @@ LinkEffects LinkSession::connection_lost(Error error, Instant now) {
 void LinkSession::end_session(Error error, bool needs_operator) {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::closed;
-  blocks_.clear();  // burnt: wiped, never reconciled again (security-rules A2)
+  // Burnt: wiped when this call returns, never reconciled again (security-rules A2).
+  while (!blocks_.empty()) bury(blocks_.begin()->first);
   sending_.reset();
   receiving_.reset();
   control_sending_.reset();

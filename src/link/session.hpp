@@ -89,6 +89,7 @@ class LinkSession {
   void note_if_switched();
   void on_transcript(FrameHeader header, ByteSpan payload);
   void end_session(Error error, bool needs_operator = false);
+  void bury(BlockId block);
   void report(LinkEventKind kind, std::string text, BlockId block = {});
   void persist(StoreBatch batch);
   LinkEffects take_effects();
@@ -102,6 +103,7 @@ class LinkSession {
   void send_ready();
   void start_running_if_ready();
   void on_prepared(ByteSpan payload);
+  void on_abandoned(ByteSpan payload);
   void commit_block(BlockId block);
   void discard_prepared(BlockId block);
   void close_if_finished();
@@ -127,6 +129,7 @@ class LinkSession {
 
   // session_alice.cpp
   void alice_on_commitment(const FrameHeader& header, ByteSpan payload);
+  void alice_decode_commitment(LinkBlock& block);
   void alice_fetch_settings(LinkBlock& block);
   void alice_sift(LinkBlock& block);
   void alice_on_estimate(LinkBlock& block, ByteSpan payload);
@@ -137,6 +140,7 @@ class LinkSession {
 
   // session_bob.cpp
   void bob_fetch_detections();
+  void note_keyless_block();
   void bob_on_detections(DetectionEvents events);
   void bob_send_commitment(LinkBlock& block, Bytes commitment);
   void bob_on_sift(LinkBlock& block, const FrameHeader& header, ByteSpan payload);
@@ -183,6 +187,13 @@ class LinkSession {
   bool goodbye_received_ = false;
 
   std::map<BlockId, LinkBlock> blocks_;
+  // Blocks that ended in this call: wiped when it returns, since their handlers are still on the
+  // stack.
+  std::vector<std::map<BlockId, LinkBlock>::node_type> buried_;
+  std::uint32_t keyless_blocks_ = 0;  // in a row
+  Instant no_fetch_before_;
+  SlotIndex slots_used_below_ = 0;  // Alice answers for no slot twice
+  Instant last_sent_;
   std::uint32_t next_block_index_ = 0;   // Bob numbers blocks
   std::optional<BlockId> newest_block_;  // Alice: commitments ascend
   bool fetch_is_outstanding_ = false;

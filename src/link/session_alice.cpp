@@ -38,24 +38,40 @@ void LinkSession::alice_on_commitment(const FrameHeader& header, ByteSpan payloa
   block.phase = BlockPhase::awaiting_commitment_tag;
   block.covering_counter = header.counter;
   block.is_information_theoretic = receiving_switched_;
+  // Not even decoded before its tag has verified: what is not Bob's costs no memory.
+  block.commitment_message.assign(payload.begin(), payload.end());
+}
+
+void LinkSession::alice_decode_commitment(LinkBlock& block) {
   run_job(
       block,
-      [work = block.work, message = Bytes(payload.begin(), payload.end()),
+      [work = block.work, message = std::move(block.commitment_message),
        slots = parameters_.slots_per_block]() -> Status {
-        QUOIN_TAKE(commitment,
-                   decode_commitment(message, CommitmentBounds{.slot_count_max = slots}));
+        QUOIN_TAKE(
+            commitment,
+            decode_commitment(message, CommitmentBounds{.slot_count_max = slots,
+                                                        .detections_max = block_detections_max}));
         if (commitment.slot_count != slots)
           return fail(ErrorCode::malformed, "the commitment covers another number of slots");
         work->commitment = std::move(commitment);
         return success();
       },
-      [this](LinkBlock&) { tags_verified_up_to(peer_verified_); });
+      [this](LinkBlock& b) { alice_fetch_settings(b); });
+  block.commitment_message = {};
 }
 
 void LinkSession::alice_fetch_settings(LinkBlock& block) {
   block.phase = BlockPhase::sifting;
   block.is_busy = true;
   Commitment& commitment = block.work->commitment;
+  // Alice's bits of a slot enter one block only, whatever Bob's device repeats.
+  if (commitment.first_slot < slots_used_below_) {
+    block.is_busy = false;
+    return abort_block(
+        block, Error{ErrorCode::conflict, "Bob's device went back to slots that were used before",
+                     "if the device was started anew, start this node anew"});
+  }
+  slots_used_below_ = commitment.first_slot + commitment.slot_count;
   report(LinkEventKind::block_detected, std::to_string(commitment.offsets.size()) + " detections",
          block.id);
   effects_.push_back(effect::FetchSettings{block.id, commitment.first_slot, commitment.slot_count,

@@ -46,6 +46,17 @@ SplitKey split_key(SecretKey&& key, std::uint64_t ledger_bits) {
 
 }  // namespace
 
+// Blocks without key, one after the other, cost a pad each in steady state: a cut fibre must not
+// drain the ledger. From the second on Bob waits before the next, up to a minute (security-rules
+// A5).
+void LinkSession::note_keyless_block() {
+  constexpr std::uint32_t doublings_max = 6;
+  ++keyless_blocks_;
+  if (keyless_blocks_ < 2) return;
+  const std::int64_t wait_s = std::int64_t{1} << std::min(keyless_blocks_ - 2, doublings_max);
+  no_fetch_before_ = Instant{now_.ns + std::min<std::int64_t>(wait_s, 60) * ns_per_s};
+}
+
 LinkBlock* LinkSession::find(BlockId block) {
   const auto found = blocks_.find(block);
   return found == blocks_.end() ? nullptr : &found->second;
@@ -89,6 +100,11 @@ void LinkSession::drain_inbox(BlockId id) {
 }
 
 void LinkSession::handle(LinkBlock& block, const FrameHeader& header, ByteSpan payload) {
+  if (block.phase == BlockPhase::prepared)
+    return end_session(Error{ErrorCode::malformed,
+                             std::string("the peer sent '") + to_string(header.type) +
+                                 "' for a block that is finished here",
+                             {}});
   if (!is_legal(policy_.role, block.phase, header.type)) {
     return abort_block(block, Error{ErrorCode::malformed,
                                     std::string("the peer sent '") + to_string(header.type) +
@@ -189,7 +205,7 @@ void LinkSession::tags_verified_up_to(std::uint64_t peer_counter) {
     if (block == nullptr) continue;
     if (block->phase == BlockPhase::awaiting_commitment_tag) {
       block->covering_counter = 0;
-      alice_fetch_settings(*block);
+      alice_decode_commitment(*block);
     } else if (block->phase == BlockPhase::awaiting_closing_tag ||
                block->phase == BlockPhase::awaiting_amplify_tag) {
       block->covering_counter = 0;
@@ -267,6 +283,7 @@ void LinkSession::prepare_block(LinkBlock& block) {
   ports_.records.prepare(batch, block.id, epsilon_of_block(parameters_),
                          amplify.starts_lineage ? amplify.lineage : 0);
   block.phase = BlockPhase::prepared;
+  block.work = std::make_shared<BlockWork>();  // nothing of it is needed any more
   persist(std::move(batch));
   ByteWriter message;
   send_control(ControlType::prepared, message.u64(to_u64(block.id)).bytes());
@@ -281,9 +298,11 @@ void LinkSession::on_abort_block(BlockId id, ByteSpan payload) {
   if (block == nullptr) return;
   report(abort->is_no_key ? LinkEventKind::block_no_key : LinkEventKind::block_aborted,
          "peer: " + abort->reason, id);
-  if (block->phase == BlockPhase::prepared) discard_prepared(id);
+  // What is prepared waits for the control stream's word.
+  if (block->phase == BlockPhase::prepared) return;
   if (block->amplify.starts_lineage) lineage_offered_ = 0;
-  blocks_.erase(id);
+  bury(id);
+  note_keyless_block();
   bob_fetch_detections();
   close_if_finished();
 }
@@ -299,9 +318,13 @@ void LinkSession::abort_block(LinkBlock& block, const Error& reason) {
   event.passport.counts = block.counts;
   effects_.push_back(effect::Report{std::move(event)});
   if (block.amplify.starts_lineage) lineage_offered_ = 0;
-  blocks_.erase(id);
-  if (phase_ == Phase::running)
+  bury(id);
+  note_keyless_block();
+  if (phase_ == Phase::running) {
     send_frame(FrameType::abort_block, id, encode(AbortBlock{is_no_key, reason.text()}));
+    ByteWriter message;
+    send_control(ControlType::abandoned, message.u64(to_u64(id)).bytes());
+  }
   bob_fetch_detections();
   close_if_finished();
 }

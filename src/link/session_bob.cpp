@@ -26,7 +26,9 @@ std::uint32_t estimate_qber_ppm(const BasisCounts& test, std::uint32_t last_ppm)
 }  // namespace
 
 void LinkSession::bob_fetch_detections() {
-  if (!ports_.sink.has_room()) return;
+  if (!ports_.sink.has_room() || now_ < no_fetch_before_) return;
+  if (blocks_.size() >= std::size_t{4} * policy_.blocks_in_flight_max)
+    return;  // the peer owes us its words
   if (policy_.role != QuantumRole::bob || phase_ != Phase::running || is_finishing_ ||
       fetch_is_outstanding_)
     return;
@@ -65,10 +67,6 @@ void LinkSession::bob_on_detections(DetectionEvents events) {
                       "check the device"});
     return;
   }
-  struct Committed {
-    std::shared_ptr<BlockWork> work;
-    Bytes message;
-  };
   run_job(
       block,
       [work = block.work, events = std::move(events),
@@ -202,8 +200,19 @@ void LinkSession::bob_on_amplify(LinkBlock& block, const FrameHeader& header, By
   if (amplify->secret_bits - amplify->ledger_bits < 8)
     return abort_block(block,
                        Error{ErrorCode::malformed, "the peer leaves no key for the users", {}});
-  if (amplify->starts_lineage ? (amplify->lineage == 0 || ports_.records.lineage() != 0)
-                              : (amplify->lineage != ports_.records.lineage())) {
+  if (amplify->ledger_bits > 0 &&
+      amplify->ledger_bits !=
+          AuthLedger::segment_bits_for(amplify->ledger_bits, amplify->starts_lineage))
+    return abort_block(
+        block,
+        Error{ErrorCode::malformed, "the peer's share for the ledger is no whole segment", {}});
+  if (amplify->ledger_bits == 0 && amplify->starts_lineage)
+    return abort_block(block,
+                       Error{ErrorCode::malformed, "the peer starts a lineage without key", {}});
+  if (amplify->ledger_bits == 0) {
+    // Nothing for the ledger: whichever side heard of a new lineage first does not matter.
+  } else if (amplify->starts_lineage ? (amplify->lineage == 0 || ports_.records.lineage() != 0)
+                                     : (amplify->lineage != ports_.records.lineage())) {
     abort_block(
         block,
         Error{ErrorCode::conflict, "the peer names another lineage of authentication key", {}});

@@ -8,6 +8,7 @@
 namespace quoin {
 
 void LinkSession::send_control(ControlType type, ByteSpan payload) {
+  if (phase_ == Phase::closed) return;
   auto frame = control_sending_->protect(encode_control(type, payload));
   if (!frame) return end_session(frame.error());
   send_frame(FrameType::control, {}, *frame);
@@ -15,11 +16,13 @@ void LinkSession::send_control(ControlType type, ByteSpan payload) {
 
 void LinkSession::on_control(ByteSpan payload) {
   const auto message = control_receiving_->accept(payload);
-  if (!message)
+  if (!message) {
+    report(LinkEventKind::alarm, "a control message of the peer does not verify");
     return end_session(Error{
         ErrorCode::unauthenticated,
         "a control message of the peer does not verify: " + message.error().message,
         "every block in flight was burnt; if this repeats, someone alters the classical channel"});
+  }
   const auto control = decode_control(*message);
   if (!control) return end_session(control.error());
   switch (control->type) {
@@ -27,6 +30,8 @@ void LinkSession::on_control(ByteSpan payload) {
     case ControlType::resolve_answer: return on_resolve_answer(control->payload);
     case ControlType::ready: return on_ready(control->payload);
     case ControlType::prepared: return on_prepared(control->payload);
+    case ControlType::abandoned: return on_abandoned(control->payload);
+    case ControlType::keepalive: return;
     case ControlType::rekey: {
       auto root = ports_.ledger.control_root();
       if (!root) return end_session(root.error());
@@ -107,9 +112,16 @@ void LinkSession::on_ready(ByteSpan payload) {
   if (!marks) return end_session(marks.error());
   if (phase_ != Phase::resolving || got_ready_)
     return end_session(Error{ErrorCode::malformed, "ready out of place", {}});
-  // Before any pad is spent: a store restored from an old copy is noticed here (security-rules A4).
-  if (const Status checked = ports_.ledger.check_peer_marks(*marks, policy_.role); !checked)
+  // Before any pad is spent: a store restored from an old copy is noticed here (security-rules
+  // A4).
+  Status checked = ports_.ledger.check_peer_marks(*marks, policy_.role);
+  if (checked && marks->lineage != ports_.ledger.lineage())
+    checked = fail(ErrorCode::conflict, "the sites live on different authentication key",
+                   "'quoin link reset' at both sites starts a new lineage");
+  if (!checked) {
+    report(LinkEventKind::alarm, checked.error().message);
     return end_session(checked.error(), true);
+  }
   got_ready_ = true;
   start_running_if_ready();
 }
@@ -159,6 +171,23 @@ void LinkSession::on_prepared(ByteSpan payload) {
   if (block->phase == BlockPhase::prepared) commit_block(id);
 }
 
+// The peer has given the block up and will never hold it: ours, if it is prepared, was for
+// nothing. Only this authenticated word may undo what is prepared (security-rules D1).
+void LinkSession::on_abandoned(ByteSpan payload) {
+  ByteReader in(payload);
+  const auto id = static_cast<BlockId>(in.u64());
+  if (!in.finish("abandoned"))
+    return end_session(Error{ErrorCode::malformed, "a malformed 'abandoned'", {}});
+  LinkBlock* block = find(id);
+  if (block == nullptr || block->peer_is_prepared) return;
+  if (block->phase == BlockPhase::prepared) discard_prepared(id);
+  if (block->amplify.starts_lineage) lineage_offered_ = 0;
+  bury(id);
+  note_keyless_block();
+  bob_fetch_detections();
+  close_if_finished();
+}
+
 void LinkSession::commit_block(BlockId id) {
   StoreBatch batch;
   Status done =
@@ -181,7 +210,8 @@ void LinkSession::commit_block(BlockId id) {
     event.f_ec = block->f_ec;
     event.seconds = static_cast<double>(now_.ns - block->started.ns) * 1e-9;
     effects_.push_back(effect::Report{std::move(event)});
-    blocks_.erase(id);
+    bury(id);
+    keyless_blocks_ = 0;
   }
   if (phase_ != Phase::running) return;
   switch_own_direction();

@@ -194,6 +194,7 @@ void World::connect() {
       facts.anchor = "pki";
       facts.key_exchange = "simulated";
       facts.exporter = exporter.clone_secret();
+      if (transport_is_broken_) random_.fill_secret(facts.exporter.expose_secret_mutable());
       if (Site* s = site(role)) carry_out(role, s->connection_up(std::move(facts), clock_.now()));
     }
   });
@@ -349,7 +350,12 @@ void World::watch_event(QuantumRole role, const LinkEvent& event) {
 
 WorldOutcome World::settle_and_compare(std::int64_t settle_ns) {
   stop_faults();
+  const std::uint64_t before = outcome_.blocks_committed[0] + outcome_.blocks_committed[1];
   run_until(Instant{clock_.now().ns + settle_ns});
+  // What nothing disturbs any more has to make key again, unless it said that it needs a person.
+  if (outcome_.needs_operator.empty() && !config_.eve &&
+      outcome_.blocks_committed[0] + outcome_.blocks_committed[1] == before)
+    violation("the link is stuck");
   serve_and_compare();
   return outcome_;
 }

@@ -79,6 +79,10 @@ class World {
   // Called on each frame on its way; may change it, or return false to lose it. For attack tests.
   using Tamper = std::move_only_function<bool(QuantumRole sender, Bytes& frame)>;
   void set_tamper(Tamper tamper) { tamper_ = std::move(tamper); }
+  // From the next connection on, each end has a TLS session of its own with somebody in the middle.
+  void break_transport() { transport_is_broken_ = true; }
+  // The present connection ends.
+  void cut() { disconnect_both(); }
 
  private:
   struct End {
@@ -132,6 +136,7 @@ class World {
   std::uint32_t crashes_left_ = 0;
   Instant last_arrival_[2];
   Tamper tamper_;
+  bool transport_is_broken_ = false;
   std::map<std::pair<QuantumRole, PadPosition>, Bytes> tags_by_pad_;
   std::set<KeyId> served_[2];
   WorldOutcome outcome_;

@@ -24,6 +24,7 @@ Site::Site(SiteConfig config, Ports ports) : config_(std::move(config)), ports_(
 Result<std::unique_ptr<Site>> Site::load(SiteConfig config, Ports ports) {
   QUOIN_TRY(config.parameters.validate());
   QUOIN_TRY(check_kme_config(config.kme));
+  config.kme.waits_for_link = true;
   std::unique_ptr<Site> site(new Site(std::move(config), ports));
   QUOIN_TAKE(proof, make_proof(site->config_.parameters.proof));
   site->proof_ = std::move(proof);

@@ -40,6 +40,21 @@ TEST(LinkRecords, ADiscardedBlockHasSpentItsEpsilon) {
   EXPECT_TRUE(again.prepared_blocks().empty());
 }
 
+// A lineage whose first block the peer never held does not exist: the next block starts one.
+TEST(LinkRecords, ALineageGoesWithTheBlockThatWasToStartIt) {
+  MemoryStore store;
+  LinkRecords records = LinkRecords::load(store).value();
+  StoreBatch batch;
+  records.prepare(batch, make_block_id(1, 0), 1e-10, 5);
+  records.prepare(batch, make_block_id(1, 1), 1e-10, 0);
+  records.discard(batch, make_block_id(1, 1));
+  EXPECT_EQ(records.lineage(), 5U);
+  records.discard(batch, make_block_id(1, 0));
+  ASSERT_TRUE(store.apply(batch).has_value());
+  EXPECT_EQ(records.lineage(), 0U);
+  EXPECT_EQ(LinkRecords::load(store).value().lineage(), 0U);
+}
+
 TEST(LinkRecords, ForgetsOnlyCommittedBlocks) {
   MemoryStore store;
   LinkRecords records = LinkRecords::load(store).value();

@@ -220,6 +220,29 @@ TEST(ChannelAttack, AnotherVersionIsNamed) {
       << world->outcome().needs_operator;
 }
 
+// security-rules A5: whoever breaks TLS later and claims to know no key of the link does not bring
+// back the bootstrap.
+TEST(ChannelAttack, APeerWithoutTheLinksKeyIsRefused) {
+  auto world = World::make(quiet_world(26)).value();
+  while (!world->outcome().is_information_theoretic)
+    world->run_until(Instant{world->clock().now().ns + 50 * ns_per_ms});
+  world->set_tamper([](QuantumRole from, Bytes& frame) {
+    const auto view = decode_frame(frame);
+    if (!view || from != QuantumRole::bob || view->header.type != FrameType::hello) return true;
+    Hello hello = decode_hello(view->payload).value();
+    hello.lineage = 0;
+    frame = encode_frame(view->header, encode(hello));
+    return true;
+  });
+  world->cut();
+  const auto blocks = world->outcome().blocks_committed[0];
+  world->run_until(Instant{world->clock().now().ns + 2 * ns_per_s});
+  EXPECT_NE(world->outcome().needs_operator.find("does not know the authentication key"),
+            std::string::npos)
+      << world->outcome().needs_operator;
+  EXPECT_EQ(world->outcome().blocks_committed[0], blocks);
+}
+
 TEST(ChannelAttack, OtherParametersAreNamed) {
   auto world = World::make(quiet_world(25)).value();
   world->set_tamper([](QuantumRole from, Bytes& frame) {
