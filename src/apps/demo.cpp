@@ -391,9 +391,10 @@ boost::json::object Demo::json() const {
 int Demo::conclude() {
   const std::string result = verdict();
   if (attack_is_noticed())
-    tell(
-        "no key was released: the error rate is what gives Eve away, and the proof leaves nothing "
-        "for her to know");
+    tell(options_.attack.empty()
+             ? "no key was released: the proof leaves nothing that Eve could not know"
+             : "no key was released: the error rate gives Eve away, and the proof leaves nothing "
+               "that she could not know");
   tell("verdict: " + result);
   if (options_.as_json) std::cout << boost::json::serialize(json()) << std::endl;
   if (attack_is_noticed()) return exit_no_key;
