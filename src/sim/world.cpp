@@ -356,13 +356,17 @@ WorldOutcome World::settle_and_compare(std::int64_t settle_ns) {
   // last frame that was lost is missed when the peer's next one comes, with the keepalive at the
   // latest.
   const auto has_grown = [&] {
-    return outcome_.blocks_committed[0] + outcome_.blocks_committed[1] > before;
+    bool is_steady = true;
+    for (const QuantumRole role : {QuantumRole::alice, QuantumRole::bob})
+      is_steady =
+          is_steady && site(role) != nullptr && site(role)->link_status().is_information_theoretic;
+    return is_steady && outcome_.blocks_committed[0] + outcome_.blocks_committed[1] > before;
   };
   for (int second = 0;
        second < 40 && !has_grown() && outcome_.needs_operator.empty() && !config_.eve; ++second)
     run_until(Instant{clock_.now().ns + ns_per_s});
   if (!has_grown() && outcome_.needs_operator.empty() && !config_.eve)
-    violation("the link is stuck");
+    violation("the link is stuck, or still in its bootstrap");
   serve_and_compare();
   return outcome_;
 }

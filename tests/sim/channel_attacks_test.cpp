@@ -110,6 +110,38 @@ TEST(ChannelAttack, AForgedCommitmentGetsNoBases) {
   }
 }
 
+// The same with the tag held back: without it Alice waits, however long.
+TEST(ChannelAttack, ACommitmentWithoutItsTagGetsNoBases) {
+  for (const bool during_bootstrap : {true, false}) {
+    auto world = World::make(quiet_world(27)).value();
+    bool holds_back = false;
+    std::uint64_t sifts = 0;
+    world->set_tamper([&](QuantumRole from, Bytes& frame) {
+      const auto view = decode_frame(frame);
+      if (!view) return true;
+      if (holds_back && from == QuantumRole::alice && view->header.type == FrameType::sift) ++sifts;
+      if (from != QuantumRole::bob) return true;
+      if (holds_back) return false;
+      const bool is_time = during_bootstrap || world->outcome().is_information_theoretic;
+      // Only a link without other blocks in flight tells the sift of this one from theirs.
+      if (is_time && view->header.type == FrameType::commitment &&
+          world->site(QuantumRole::alice)->link_status().blocks_in_flight == 0)
+        holds_back = true;
+      return true;
+    });
+    for (int i = 0; i < 400 && !holds_back; ++i) {
+      world->run_until(Instant{world->clock().now().ns + 50 * ns_per_ms});
+      // A new connection has no blocks in flight.
+      if (!during_bootstrap && world->outcome().is_information_theoretic && i % 20 == 19 &&
+          !holds_back)
+        world->cut();
+    }
+    ASSERT_TRUE(holds_back);
+    world->run_until(Instant{world->clock().now().ns + 10 * ns_per_s});
+    EXPECT_EQ(sifts, 0U) << "Alice revealed bases without a tag over the commitment";
+  }
+}
+
 TEST(ChannelAttack, ALostFrameIsNoticed) {
   Seen seen;
   const WorldOutcome outcome =
