@@ -10,6 +10,7 @@
 #include <toml++/toml.h>
 
 #include "adapters/files.hpp"
+#include "apps/nearest.hpp"
 
 namespace quoin {
 
@@ -34,39 +35,10 @@ const std::map<std::string, std::set<std::string>>& schema() {
   return known;
 }
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
-template <class Names>
-std::string nearest(std::string_view name, const Names& names) {
-  std::string best;
-  std::size_t least = 1000;
-  for (const auto& entry : names) {
-    const std::string& candidate = [&]() -> const std::string& {
-      if constexpr (requires { entry.first; }) {
-        return entry.first;
-      } else {
-        return entry;
-      }
-    }();
-    if (const std::size_t distance = edit_distance(name, candidate); distance < least) {
-      least = distance;
-      best = candidate;
-    }
-  }
-  return best;
+std::vector<std::string> known_sections() {
+  std::vector<std::string> names;
+  for (const auto& [name, keys] : schema()) names.push_back(name);
+  return names;
 }
 
 // Reads one file; the first error wins and is kept.
@@ -80,7 +52,7 @@ class Reader {
       const auto known = schema().find(name);
       if (known == schema().end()) {
         return complain("unknown section [" + name + "]",
-                        "did you mean [" + nearest(name, schema()) + "]?", node);
+                        "did you mean [" + nearest_of(name, known_sections()) + "]?", node);
       }
       const toml::table* table = node.as_table();
       if (table == nullptr)
@@ -90,7 +62,10 @@ class Reader {
         const std::string key_name(key.str());
         if (!known->second.contains(key_name))
           return complain("unknown key '" + key_name + "' in [" + name + "]",
-                          "did you mean '" + nearest(key_name, known->second) + "'?", value);
+                          "did you mean '" +
+                              nearest_of(key_name, {known->second.begin(), known->second.end()}) +
+                              "'?",
+                          value);
       }
     }
   }

@@ -1,4 +1,4 @@
-// Exit statuses of every subcommand; `quoin help exit` prints them.
+// Exit statuses of every subcommand; `quoin --help` prints them.
 #pragma once
 
 namespace quoin {

@@ -7,6 +7,7 @@
 #include "apps/exit_codes.hpp"
 #include "apps/fibre_command.hpp"
 #include "apps/key_commands.hpp"
+#include "apps/nearest.hpp"
 #include "apps/node.hpp"
 #include "apps/setup_commands.hpp"
 #include "apps/sim_command.hpp"
@@ -126,8 +127,10 @@ void add_demo(CLI::App& app, Options& o) {
                    "pulses per block; default: one second of them");
   demo->add_option("--blocks", o.demo.blocks, "with --once: end after so many blocks")
       ->capture_default_str();
-  demo->add_option("--attack", o.demo.attack, "Eve in the fibre: intercept-resend");
+  demo->add_option("--attack", o.demo.attack, "Eve in the fibre: intercept-resend")
+      ->check(CLI::IsMember({"intercept-resend"}));
   demo->add_option("--strength", o.demo.strength, "fraction of the pulses that she takes")
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   demo->add_option("--pace", o.pace, "realtime or max")
       ->check(CLI::IsMember({"realtime", "max"}))
@@ -165,6 +168,7 @@ void add_node(CLI::App& app, Options& o) {
 void add_keys(CLI::App& app, Options& o) {
   CLI::App* key = app.add_subcommand("key", "keys by ETSI GS QKD 014: status, get, fetch");
   key->require_subcommand(1);
+  key->footer("Example: quoin key get --config alpha/site.toml --peer app-b");
   CLI::App* status =
       key->add_subcommand("status", "how many keys there are for a peer application");
   status->footer("Example: quoin key status --config alpha/site.toml --peer app-b");
@@ -278,8 +282,10 @@ void add_fibre(CLI::App& app, Options& o) {
       ->check(CLI::IsMember({"realtime", "max"}))
       ->capture_default_str();
   fibre->add_option("--seed", o.seed, "for a fibre that repeats itself");
-  fibre->add_option("--attack", o.fibre.attack, "Eve from the start: intercept-resend");
+  fibre->add_option("--attack", o.fibre.attack, "Eve from the start: intercept-resend")
+      ->check(CLI::IsMember({"intercept-resend"}));
   fibre->add_option("--strength", o.fibre.strength, "fraction of the pulses that she takes")
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   fibre->callback([&o, fibre] {
     const auto listen = parse_host_port(o.fibre_listen);
@@ -298,6 +304,7 @@ void add_fibre(CLI::App& app, Options& o) {
   attack->add_option("NAME", o.attack_name, "intercept-resend or none")->required();
   attack->add_option("--fibre", o.fibre_listen, "HOST:PORT of the fibre")->capture_default_str();
   attack->add_option("--strength", o.fibre.strength, "fraction of the pulses that she takes")
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   attack->callback([&o] {
     const auto fibre_address = parse_host_port(o.fibre_listen);
@@ -310,8 +317,9 @@ void add_pki(CLI::App& app, Options& o) {
   CLI::App* pki =
       app.add_subcommand("pki", "certificates, for those without an authority of their own");
   pki->require_subcommand(1);
+  pki->footer("Example: quoin pki show alpha/pki/site-alpha.crt");
   CLI::App* init = pki->add_subcommand("init", "make an authority: ca.crt and ca.key");
-  init->footer("Example: quoin pki init --dir pki --name 'our authority'");
+  init->footer("Example: quoin pki init --dir pki --name our-authority");
   init->add_option("--dir", o.directory, "folder")->capture_default_str();
   init->add_option("--name", o.name, "name of the authority")->required();
   init->add_option("--days", o.days, "validity")->capture_default_str();
@@ -332,6 +340,7 @@ void add_pki(CLI::App& app, Options& o) {
     exit_code = run_pki_issue(o.directory, o.issue_site, o.issue_sae, o.hosts, o.days, o.renews);
   });
   CLI::App* show = pki->add_subcommand("show", "what a certificate says");
+  show->footer("Example: quoin pki show alpha/pki/site-alpha.crt");
   show->add_option("FILE", o.file, "certificate (PEM)")->required();
   show->add_flag("--json", o.as_json, "print JSON");
   show->callback([&o] { exit_code = run_pki_show(o.file, o.as_json); });
@@ -340,6 +349,8 @@ void add_pki(CLI::App& app, Options& o) {
 void add_site(CLI::App& app, Options& o) {
   CLI::App* site = app.add_subcommand("site", "set up a site");
   site->require_subcommand(1);
+  site->footer(
+      "Example: quoin site init --name alpha --peer beta --role alice --listen 0.0.0.0:7900");
   CLI::App* init =
       site->add_subcommand("init", "make a site's folder: configuration, keys, certificates");
   init->footer(
@@ -373,6 +384,7 @@ void add_site(CLI::App& app, Options& o) {
 
   CLI::App* link = app.add_subcommand("link", "the link to the other site: pair, check, reset");
   link->require_subcommand(1);
+  link->footer("Example: quoin link pair --config alpha/site.toml");
   CLI::App* pair = link->add_subcommand(
       "pair", "print this site's line for the peer, or take the peer's line in");
   pair->footer(
@@ -393,6 +405,7 @@ void add_site(CLI::App& app, Options& o) {
   });
   CLI::App* reset = link->add_subcommand(
       "reset", "erase the link's authentication key, to bootstrap anew; run it at both sites");
+  reset->footer("Example: quoin link reset --config alpha/site.toml");
   reset->add_option("--config", o.config, "the site file")->capture_default_str();
   reset->callback(
       [&o] { with_site(o, [](const SiteFile& file) { return run_link_reset(file); }); });
@@ -410,6 +423,32 @@ void add_sim(CLI::App& app, Options& o) {
   sim->callback([&o] { exit_code = run_sim(o.sim); });
 }
 
+// What was typed wrong, what may have been meant, and where the help is.
+int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  std::string path = "quoin";
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    path += " " + command->get_name();
+  }
+  std::string message = error.what();
+  if (const std::vector<std::string> left = app.remaining(true); !left.empty()) {
+    const std::string& word = left.front();
+    std::vector<std::string> known;
+    if (word.starts_with("-")) {
+      for (const CLI::Option* option : command->get_options())
+        for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    } else {
+      for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; }))
+        known.push_back(sub->get_name());
+    }
+    message = "'" + path + "' does not know '" + word + "'";
+    if (!known.empty()) message += "; did you mean '" + nearest_of(word, known) + "'?";
+  }
+  std::cerr << "quoin: " << message << "; see '" << path << " --help'" << std::endl;
+  return exit_operator;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -422,10 +461,6 @@ int main(int argc, char** argv) {
       "noticed, or too far)"};
   app.set_version_flag("--version", std::string("quoin ") + QUOIN_VERSION);
   app.require_subcommand(1);
-  app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
-    return "quoin: " + std::string(error.what()) + "; see 'quoin " +
-           (failed->get_parent() == nullptr ? "" : failed->get_name() + " ") + "--help'\n";
-  });
   Options options;
   add_demo(app, options);
   add_node(app, options);
@@ -438,7 +473,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? exit_ok : exit_operator;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    return report_usage(app, error);
   } catch (const std::exception& error) {
     // Of the standard library, such as no memory: said in words, not by abort.
     std::cerr << "quoin: " << error.what() << std::endl;
