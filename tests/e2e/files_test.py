@@ -58,7 +58,7 @@ def every_size(folder):
 
 
 def altered(folder):
-    """Cut, flipped, swapped, extended, mixed: refused, with no output and no temporary file."""
+    """Cut, flipped, swapped, extended, mixed: refused, with no output and no temporary file; the undamaged file opens after."""
     pair, alpha, beta = started_pair(folder)
     box = folder / "box"
     box.mkdir()
@@ -90,15 +90,21 @@ def altered(folder):
         "a chunk behind it": lambda s: s + s[start[0]:start[1]],
         "the last chunk of another file": lambda s: s[:start[3]] + letter[start[3]:],
     }
-    alterations |= {f"bit flipped in byte {at} of the header": lambda s, at=at: with_flip(s, at) for at in range(0, header, 9)}
+    alterations |= {f"bit flipped in byte {at} of the header": lambda s, at=at: with_flip(s, at) for at in range(0, header, 13)}
     for name, alter in alterations.items():
         path = sealed(alpha, folder / "plain", content)
         (box / "letter.quoin").write_bytes(alter(path.read_bytes()))
-        path.unlink()
         ran = beta.quoin("open", box / "letter.quoin")
         crashed = ran.code < 0 or "terminate" in ran.err
         check(ran.code in (1, 2) and not crashed and ran.err.startswith("quoin: ") and os.listdir(box) == ["letter.quoin"],
               f"refused, and nothing is left: {name}", f"{os.listdir(box)}\n{ran}")
+        kept = sorted(beta.pki.glob("kept-*"))
+        check(all(path.stat().st_mode & 0o077 == 0 for path in kept), "a key that is kept is for its owner only", kept)
+        path.replace(box / "letter.quoin")
+        ran = beta.quoin("open", box / "letter.quoin")
+        is_equal = ran.code == 0 and (box / "letter").read_bytes() == content
+        check(is_equal and not list(beta.pki.glob("kept-*")), "the undamaged file opens after that, and then its key is gone", ran)
+        (box / "letter").unlink(missing_ok=True)
     pair.stop()
 
 
@@ -120,7 +126,7 @@ def where_it_does_not_belong(folder):
           "an existing output is not overwritten", ran)
     ran = beta.quoin("open", letter, "--output", folder / "out-2")
     check_equal((ran.code, (folder / "out-2").read_bytes() == content), (0, True), "after all that it opens where it belongs")
-    check_equal(stat.S_IMODE((folder / "out-2").stat().st_mode) & 0o022, 0, "others cannot write to what came out")
+    check_equal(stat.S_IMODE((folder / "out-2").stat().st_mode), 0o600, "what came out is for its owner only")
     ran = beta.quoin("open", letter, "--output", folder / "out-3")
     check(ran.code != 0 and not (folder / "out-3").exists(), "a key is fetched once, so a file is opened once", ran)
 
