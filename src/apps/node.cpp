@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <deque>
 #include <iostream>
+#include <thread>
 
 #include "adapters/event_loop.hpp"
 #include "adapters/fibre_client.hpp"
@@ -27,6 +28,20 @@ constexpr std::int64_t tick_ms = 250;
 constexpr std::int64_t status_ms = 1000;
 constexpr std::int64_t stop_limit_ms = 4000;
 constexpr std::int64_t key_wait_ms = 15'000;
+constexpr std::int64_t device_wait_ms = 10'000;
+
+// A fibre notices that a node was killed only when the block that it made for it is done; until
+// then the node's successor waits.
+template <class Device>
+Result<std::unique_ptr<Device>> connect_device(const FibreClientConfig& config) {
+  const SystemClock clock;
+  const Instant until{clock.now().ns + device_wait_ms * ns_per_ms};
+  while (true) {
+    auto device = Device::connect(config);
+    if (device || device.error().code != ErrorCode::conflict || clock.now() > until) return device;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
 
 class Node {
  public:
@@ -176,12 +191,12 @@ Status Node::open_device() {
   };
   Result<DeviceCalibration> calibration = fail(ErrorCode::internal, "no device");
   if (file_.policy.role == QuantumRole::alice) {
-    auto device = FibreAlice::connect(config);
+    auto device = connect_device<FibreAlice>(config);
     if (!device) return explain(device.error());
     alice_ = std::move(device).value();
     calibration = alice_->calibration();
   } else {
-    auto device = FibreBob::connect(config);
+    auto device = connect_device<FibreBob>(config);
     if (!device) return explain(device.error());
     bob_ = std::move(device).value();
     calibration = bob_->calibration();

@@ -55,6 +55,9 @@ def wait_for_link(pair, kinds, restarted):
         return site.node.events()[0 if site in restarted else kinds[site.name]:]
     for site in pair.sites:
         def is_up(site=site):
+            gone = [victim for victim in pair.sites if not victim.node.is_running]
+            if gone:
+                raise RuntimeError(f"{gone[0].name} has ended: {gone[0].node.err[-500:]}")
             names = [event["event"] for event in new_events(site)]
             return "authentication_switched" in names and site.status()["link"] == "running"
         site.node.wait_for(is_up, 40, "the link's return")

@@ -22,6 +22,7 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 program = ""  # path of quoin, set by main()
 running = []  # processes that were started and not yet waited for
+started = []  # all processes of the test that runs
 passed = failed = 0
 libc = ctypes.CDLL(None)
 
@@ -111,6 +112,7 @@ class Process:
             self.child = subprocess.Popen([program, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                           preexec_fn=before_exec(limits))
         running.append(self)
+        started.append(self)
 
     def said(self, number):
         return self.paths[number].read_bytes()[self.begins[number]:].decode(errors="replace")
@@ -186,6 +188,14 @@ class Process:
 def stop_everything():
     for process in list(running):
         process.kill()
+
+
+def show_last_words():
+    """What the processes of a test that broke off said in the end, the last run of each name first."""
+    for process in {process.name: process for process in started}.values():
+        state = "is running" if process.is_running else f"ended with {process.child.returncode}"
+        words = "\n".join(line[:300] for line in (process.out.splitlines()[-8:] + process.err.splitlines()[-8:]))
+        print(f"      > {process.name} {state}\n      > " + words.replace("\n", "\n      > "), flush=True)
 
 
 def children_of(pid):
@@ -415,8 +425,10 @@ def main(*tests):
             test(Path(folder))
         except Exception:  # a test that breaks off has failed; the others still run
             check(False, f"{test.__name__} runs to its end", traceback.format_exc())
+            show_last_words()
         finally:
             stop_everything()
+            started.clear()
         print(f"---- {test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
         if failed > failed_before and os.environ.get("QUOIN_E2E_KEEP"):
             print(f"kept: {folder}", flush=True)
