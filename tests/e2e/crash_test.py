@@ -90,8 +90,8 @@ def killed_at_random(folder):
         told = [event for site in pair.sites for event in events[site.name]]
         check(not [event for event in told if event["event"] in ("bootstrap_started", "alarm")],
               f"round {number}: kill -9 of {names}: the link is back without bootstrap", told)
-        check(all(site.status()["authentication"] == "wegman-carter" for site in pair.sites),
-              f"round {number}: authenticated by its own key at once", [site.status() for site in pair.sites])
+        e2e.wait_until(lambda: all(site.status()["authentication"] == "wegman-carter" for site in pair.sites), 10,
+                       "authentication by the link's own key")
         failed = keys.fetch(pair)
         check(not failed, f"round {number}: keys taken before are fetched after", failed)
 
