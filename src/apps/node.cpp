@@ -382,7 +382,8 @@ void Node::fetch_settings(site_effect::FetchSettings wanted) {
   const auto block = wanted.block;
   device_->submit(
       [this, answer, wanted = std::move(wanted)] {
-        answer->emplace(alice_->settings_for(wanted.first_slot, wanted.slot_count, wanted.offsets));
+        answer->emplace(
+            alice_->settings_for(wanted.first_slot, wanted.slot_count, *wanted.offsets));
       },
       [this, answer, connection, block] {
         carry_out(site_->settings_ready(connection, block, std::move(**answer), clock_.now()));

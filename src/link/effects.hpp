@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -65,7 +66,7 @@ struct FetchSettings {
   BlockId block;
   SlotIndex first_slot;
   std::uint64_t slot_count;
-  std::vector<std::uint32_t> offsets;
+  std::shared_ptr<const std::vector<std::uint32_t>> offsets;  // of the block, which needs them too
 };
 // An authenticated message of the peer's key manager.
 struct DeliverControl {

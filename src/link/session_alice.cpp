@@ -74,8 +74,9 @@ void LinkSession::alice_fetch_settings(LinkBlock& block) {
   slots_used_below_ = commitment.first_slot + commitment.slot_count;
   report(LinkEventKind::block_detected, std::to_string(commitment.offsets.size()) + " detections",
          block.id);
-  effects_.push_back(effect::FetchSettings{block.id, commitment.first_slot, commitment.slot_count,
-                                           commitment.offsets});
+  effects_.push_back(effect::FetchSettings{
+      block.id, commitment.first_slot, commitment.slot_count,
+      std::shared_ptr<const std::vector<std::uint32_t>>(block.work, &commitment.offsets)});
 }
 
 LinkEffects LinkSession::settings_ready(BlockId id, Result<AliceAnswer> answer, Instant now) {

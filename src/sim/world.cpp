@@ -290,7 +290,7 @@ void World::carry_one(QuantumRole role, SiteEffect effect) {
     schedule(config_.job_ns, later([this, wanted = std::move(*settings)](Site& s) {
                return s.settings_ready(wanted.connection, wanted.block,
                                        fibre_->alice().settings_for(
-                                           wanted.first_slot, wanted.slot_count, wanted.offsets),
+                                           wanted.first_slot, wanted.slot_count, *wanted.offsets),
                                        clock_.now());
              }));
   } else if (auto* report = std::get_if<site_effect::Report>(&effect)) {

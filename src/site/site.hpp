@@ -46,7 +46,7 @@ struct FetchSettings {
   BlockId block;
   SlotIndex first_slot;
   std::uint64_t slot_count;
-  std::vector<std::uint32_t> offsets;
+  std::shared_ptr<const std::vector<std::uint32_t>> offsets;
 };
 struct Report {
   LinkEvent event;

@@ -85,6 +85,32 @@ def whole_story(folder):
         check(words in ran.err, f"the story tells of '{words}'", ran.err)
 
 
+def peak_memory(pid):
+    """The largest resident size of a process so far, in MB of 10^6 bytes."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024 / 1e6
+
+
+def large_blocks(folder):
+    """Blocks of ten million sifted bits, several in flight: a node stays under 300 MB."""
+    demo, _ = start_demo(folder, "--once", "--json", "--slots", 175_000_000, "--blocks", 3, "--pace", "max")
+    demo.wait_for(lambda: "link up" in demo.err, 30, "the link")
+    nodes = [pid for pid in processes_below(demo.pid) if b"\0node\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    check_equal(len(nodes), 2, "there is a node at each site")
+    peaks = dict.fromkeys(nodes, 0)
+
+    def look():
+        peaks.update({pid: max(peaks[pid], peak_memory(pid)) for pid in nodes})
+        return "verdict" in demo.err
+    e2e.wait_until(look, 120, "the end of the demo")
+    result = demo.ended(20).json()
+    check(result["sifted_bits"] > 30_000_000, "three blocks of ten million bits", result["sifted_bits"])
+    check(0 < min(peaks.values()) and max(peaks.values()) < 300, "each node stays under 300 MB", peaks)
+
+
 def files_of_ones_own(folder):
     """--send with nothing and with 30 MB: the hashes are those that Python computes."""
     for name, size in (("empty", 0), ("large", 30_000_000)):
@@ -200,4 +226,4 @@ def killed(folder):
 
 
 if __name__ == "__main__":
-    e2e.main(whole_story, files_of_ones_own, strong_attack, weak_attack, too_far, unreadable_files, stopped_at_every_stage, killed)
+    e2e.main(whole_story, large_blocks, files_of_ones_own, strong_attack, weak_attack, too_far, unreadable_files, stopped_at_every_stage, killed)
