@@ -257,6 +257,19 @@ FileReader::~FileReader() {
 
 Result<std::size_t> FileReader::read(MutableByteSpan out) { return read_fully(fd_, out, path_); }
 
+void erase_file(const std::string& path) {
+  const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (fd.get() < 0) return;
+  struct stat facts{};
+  if (::fstat(fd.get(), &facts) == 0 && S_ISREG(facts.st_mode)) {
+    const Bytes zeros(4096);
+    for (off_t at = 0; at < facts.st_size; at += static_cast<off_t>(zeros.size()))
+      if (::pwrite(fd.get(), zeros.data(), zeros.size(), at) <= 0) break;
+    ::fsync(fd.get());
+  }
+  ::unlink(path.c_str());
+}
+
 Status create_directories(const std::string& path) {
   std::string built;
   for (std::size_t at = 0; at != std::string::npos;) {

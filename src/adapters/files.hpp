@@ -76,6 +76,10 @@ class FileReader {
   std::uint64_t size_bytes_ = 0;
 };
 
+// Overwrites a small secret file, then removes it; nothing happens where there is none. The device
+// below may keep old copies all the same (flash, snapshots, journals).
+void erase_file(const std::string& path);
+
 // mkdir -p; new folders get mode 0700.
 Status create_directories(const std::string& path);
 

@@ -228,9 +228,7 @@ void Demo::on_event(const std::string& speaker, const boost::json::object& event
   } else if (kind == "block_no_key") {
     ++record_.blocks_without_key;
     record_.no_key_reason = text("text");
-    // The other site's word that there is no key comes without a figure; reconciliation has told
-    // it.
-    if (number("qber_test") > 0) record_.qber_test = number("qber_test");
+    record_.qber_test = number("qber_test");
     tell("block " + text("block") + ": NO KEY. Test QBER " + percent_text(record_.qber_test) +
          ". " + record_.no_key_reason);
   } else if (kind == "block_aborted") {

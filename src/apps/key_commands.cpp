@@ -160,8 +160,7 @@ Result<std::string> open_sealed(const SaeAccess& access, const std::string& inpu
   QUOIN_TAKE(last, opener.finish());
   QUOIN_TRY(file.write(last));
   QUOIN_TRY(file.commit());
-  std::error_code ignored;
-  std::filesystem::remove(kept_key_path(access, *id), ignored);
+  erase_file(kept_key_path(access, *id));
   return to_text(*id);
 }
 

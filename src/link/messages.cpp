@@ -195,13 +195,15 @@ Result<Amplify> decode_amplify(ByteSpan payload) {
 Bytes encode(const AbortBlock& m) {
   ByteWriter out;
   const std::string_view reason = std::string_view(m.reason).substr(0, reason_bytes_max);
-  return std::move(out.u8(m.is_no_key ? 1 : 0).text(reason)).take();
+  return std::move(out.u8(m.is_no_key ? 1 : 0).u32(m.qber_test_ppm).text(reason)).take();
 }
 
 Result<AbortBlock> decode_abort_block(ByteSpan payload) {
   ByteReader in(payload);
   AbortBlock m;
   m.is_no_key = take_bool(in);
+  m.qber_test_ppm = in.u32();
+  if (m.qber_test_ppm > 1'000'000) in.mark_failed();
   m.reason = in.text(reason_bytes_max);
   // The text ends up in logs and on terminals: printable ASCII only.
   for (char& c : m.reason)

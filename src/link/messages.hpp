@@ -114,6 +114,7 @@ Result<Amplify> decode_amplify(ByteSpan payload);
 
 struct AbortBlock {
   bool is_no_key = false;  // the proof gives nothing; otherwise something went wrong
+  std::uint32_t qber_test_ppm = 0;  // as far as the sender knows it; for people, decides nothing
   std::string reason;
 };
 Bytes encode(const AbortBlock& abort);

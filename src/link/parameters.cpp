@@ -95,7 +95,7 @@ std::string describe_difference(const LinkParameters& own, const LinkParameters&
     if (!names.empty()) names += ", ";
     names += name;
   };
-  compare(own.link_id == peer.link_id, "link_id");
+  compare(own.link_id == peer.link_id, "[link] id");
   compare(own.protocol == peer.protocol, "protocol");
   compare(own.proof == peer.proof, "proof");
   compare(own.reconciliation == peer.reconciliation, "reconciliation");

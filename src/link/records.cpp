@@ -115,6 +115,11 @@ void LinkRecords::forget_committed_before(StoreBatch& batch, BlockId block) {
   }
 }
 
+Instant LinkRecords::open_bootstrap_window(Instant now) {
+  if (!bootstrap_opened_.has_value()) bootstrap_opened_ = now;
+  return *bootstrap_opened_;
+}
+
 void LinkRecords::forget_lineage(StoreBatch& batch) {
   lineage_ = 0;
   lineage_block_ = {};

@@ -33,6 +33,10 @@ class LinkRecords {
   void discard(StoreBatch& batch, BlockId block);
   // An operator starts anew: no lineage, no block in doubt.
   void forget_lineage(StoreBatch& batch);
+  // The window while the link leans on its trust anchor is open from the first session that did,
+  // across reconnects, until the switch. In memory only: a node that starts anew counts from there.
+  Instant open_bootstrap_window(Instant now);  // the same answer until it is closed
+  void close_bootstrap_window() { bootstrap_opened_.reset(); }
   // Committed blocks that the peer has confirmed to hold need no answer any more.
   void forget_committed_before(StoreBatch& batch, BlockId block);
 
@@ -43,6 +47,7 @@ class LinkRecords {
   std::uint64_t lineage_ = 0;
   BlockId lineage_block_{};  // the block that starts it; discarded before it was committed, the
                              // lineage goes with it
+  std::optional<Instant> bootstrap_opened_;
   double bootstrap_seconds_ = 0;
   double epsilon_spent_ = 0;
   std::uint64_t blocks_committed_ = 0;

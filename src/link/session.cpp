@@ -173,7 +173,9 @@ Status LinkSession::check_hello(const Hello& peer) const {
     QUOIN_TAKE(parameters, decode_link_parameters(peer.parameters));
     return fail(ErrorCode::configuration,
                 "the sites disagree about " + describe_difference(parameters_, parameters),
-                "make the [protocol] sections of both configurations equal");
+                parameters.link_id == parameters_.link_id
+                    ? "make the [protocol] sections of both configurations equal"
+                    : "make [link] id equal in both configurations, and [protocol] too");
   }
   return success();
 }
@@ -380,13 +382,19 @@ void LinkSession::note_if_switched() {
   if (!sending_switched_ || !receiving_switched_) return;
   LinkEvent event{.kind = LinkEventKind::authentication_switched};
   if (bootstrap_reported_) {
-    event.seconds = static_cast<double>(now_.ns - session_start_.ns) * 1e-9;
+    event.seconds = bootstrap_seconds_open();
+    ports_.records.close_bootstrap_window();
     StoreBatch batch;
     ports_.records.set_bootstrap_seconds(batch, event.seconds);
     persist(std::move(batch));
   }
   event.text = "tags are Wegman-Carter with key that the link made";
   effects_.push_back(effect::Report{std::move(event)});
+}
+
+double LinkSession::bootstrap_seconds_open() const {
+  const Instant opened = ports_.records.open_bootstrap_window(session_start_);
+  return static_cast<double>(now_.ns - opened.ns) * 1e-9;
 }
 
 // ---- Time and ends ----
@@ -402,8 +410,8 @@ LinkEffects LinkSession::tick(Instant now) {
   // A link without blocks, its store full perhaps, still shows that it is there; that costs no pad.
   if (now.ns - last_sent_.ns > policy_.peer_silence_max_ns / 4)
     send_control(ControlType::keepalive, {});
-  const double open_seconds = static_cast<double>(now.ns - session_start_.ns) * 1e-9;
-  if (!(sending_switched_ && receiving_switched_) && open_seconds > policy_.bootstrap_seconds_max) {
+  if (!(sending_switched_ && receiving_switched_) &&
+      bootstrap_seconds_open() > policy_.bootstrap_seconds_max) {
     end_session(
         Error{ErrorCode::exhausted,
               "the bootstrap window closed before the link had authentication key of its own",

@@ -91,6 +91,7 @@ class LinkSession {
   void end_session(Error error, bool needs_operator = false);
   void bury(BlockId block);
   void report(LinkEventKind kind, std::string text, BlockId block = {});
+  double bootstrap_seconds_open() const;
   void persist(StoreBatch batch);
   LinkEffects take_effects();
   bool begin_call(Instant now);
@@ -114,6 +115,7 @@ class LinkSession {
   void handle(LinkBlock& block, const FrameHeader& header, ByteSpan payload);
   void drain_inbox(BlockId block);
   void on_abort_block(BlockId block, ByteSpan payload);
+  void report_end(const LinkBlock& block, bool is_no_key, std::string text);
   void abort_block(LinkBlock& block, const Error& reason);
   void tags_verified_up_to(std::uint64_t peer_counter);
   void run_reconciler(LinkBlock& block, Bytes message);

@@ -291,13 +291,24 @@ void LinkSession::prepare_block(LinkBlock& block) {
   bob_fetch_detections();
 }
 
+// A block's end without key, with what is known of it.
+void LinkSession::report_end(const LinkBlock& block, bool is_no_key, std::string text) {
+  LinkEvent event{.kind = is_no_key ? LinkEventKind::block_no_key : LinkEventKind::block_aborted,
+                  .block = block.id};
+  event.text = std::move(text);
+  event.qber_test = block.qber_test;
+  event.qber_key = block.qber_key;
+  event.passport.counts = block.counts;
+  effects_.push_back(effect::Report{std::move(event)});
+}
+
 void LinkSession::on_abort_block(BlockId id, ByteSpan payload) {
   auto abort = decode_abort_block(payload);
   if (!abort) return end_session(abort.error());
   LinkBlock* block = find(id);
   if (block == nullptr) return;
-  report(abort->is_no_key ? LinkEventKind::block_no_key : LinkEventKind::block_aborted,
-         "peer: " + abort->reason, id);
+  if (block->qber_test == 0) block->qber_test = abort->qber_test_ppm * 1e-6;
+  report_end(*block, abort->is_no_key, "peer: " + abort->reason);
   // What is prepared waits for the control stream's word.
   if (block->phase == BlockPhase::prepared) return;
   if (block->amplify.starts_lineage) lineage_offered_ = 0;
@@ -310,18 +321,13 @@ void LinkSession::on_abort_block(BlockId id, ByteSpan payload) {
 void LinkSession::abort_block(LinkBlock& block, const Error& reason) {
   const BlockId id = block.id;
   const bool is_no_key = reason.code == ErrorCode::no_key;
-  LinkEvent event{.kind = is_no_key ? LinkEventKind::block_no_key : LinkEventKind::block_aborted,
-                  .block = id};
-  event.text = reason.text();
-  event.qber_test = block.qber_test;
-  event.qber_key = block.qber_key;
-  event.passport.counts = block.counts;
-  effects_.push_back(effect::Report{std::move(event)});
+  report_end(block, is_no_key, reason.text());
+  const auto qber_test_ppm = static_cast<std::uint32_t>(std::lround(block.qber_test * 1e6));
   if (block.amplify.starts_lineage) lineage_offered_ = 0;
   bury(id);
   note_keyless_block();
   if (phase_ == Phase::running) {
-    send_frame(FrameType::abort_block, id, encode(AbortBlock{is_no_key, reason.text()}));
+    send_frame(FrameType::abort_block, id, encode(AbortBlock{is_no_key, qber_test_ppm, reason.text()}));
     ByteWriter message;
     send_control(ControlType::abandoned, message.u64(to_u64(id)).bytes());
   }

@@ -140,6 +140,7 @@ void LinkSession::start_running_if_ready() {
     // The block that starts the lineage was rolled forward just now, or the switch was cut off:
     // finish it.
     bootstrap_reported_ = true;
+    ports_.records.open_bootstrap_window(session_start_);
     report(LinkEventKind::bootstrap_started, "finishing the switch that the last session began");
     switch_own_direction();
   } else if (!policy_.may_bootstrap) {
@@ -149,6 +150,7 @@ void LinkSession::start_running_if_ready() {
         true);
   } else {
     bootstrap_reported_ = true;
+    ports_.records.open_bootstrap_window(session_start_);
     report(LinkEventKind::bootstrap_started,
            "tags ride on " + transport_.anchor + " until the first block fills the ledger");
   }

@@ -338,11 +338,18 @@ void World::watch_event(QuantumRole role, const LinkEvent& event) {
     case LinkEventKind::block_no_key:
       ++outcome_.blocks_without_key;
       outcome_.last_no_key = event.text;
+      outcome_.qber_of_no_key[static_cast<std::size_t>(role)] = event.qber_test;
       break;
     case LinkEventKind::block_aborted: ++outcome_.blocks_aborted; break;
-    case LinkEventKind::authentication_switched: outcome_.is_information_theoretic = true; break;
+    case LinkEventKind::authentication_switched:
+      outcome_.is_information_theoretic = true;
+      outcome_.bootstrap_seconds = std::max(outcome_.bootstrap_seconds, event.seconds);
+      break;
     case LinkEventKind::session_ended:
-      if (event.text.find("does not verify") != std::string::npos) ++outcome_.tags_refused;
+      if (event.text.find("does not verify") != std::string::npos) {
+        ++outcome_.tags_refused;
+        outcome_.last_tag_refused = event.text;
+      }
       break;
     default: break;
   }

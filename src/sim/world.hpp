@@ -53,9 +53,12 @@ struct WorldOutcome {
   std::uint64_t crashes = 0;
   std::uint64_t tags_refused = 0;
   bool is_information_theoretic = false;
-  double seconds_to_first_key = 0;  // simulated
-  std::map<BlockId, Grade> grades;  // of the committed blocks; equal at both sites
+  double seconds_to_first_key = 0;    // simulated
+  double bootstrap_seconds = 0;       // simulated, as the link measured it
+  double qber_of_no_key[2] = {0, 0};  // of the last block without key, as each site reports it
+  std::map<BlockId, Grade> grades;    // of the committed blocks; equal at both sites
   std::string last_no_key;
+  std::string last_tag_refused;         // why
   std::string needs_operator;           // why a link gave up
   std::vector<std::string> violations;  // empty, or the run has found a bug
 };

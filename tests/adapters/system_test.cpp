@@ -122,6 +122,19 @@ TEST(Files, ErrorsNameTheFileAndTheCure) {
   EXPECT_FALSE(write_file_atomically(folder.file("no/such/file"), {}, FileKind::ordinary));
 }
 
+TEST(Files, ErasedFilesAreOverwrittenBeforeTheyGo) {
+  const TestFolder folder;
+  const std::string path = folder.file("key");
+  ASSERT_TRUE(write_file_atomically(path, to_bytes("secret"), FileKind::secret));
+  std::filesystem::create_hard_link(path, folder.file("other"));
+  erase_file(path);
+  EXPECT_FALSE(std::filesystem::exists(path));
+  const auto left = read_file(folder.file("other"), 5000);
+  ASSERT_TRUE(left);
+  EXPECT_FALSE(to_text(*left).contains("secret"));
+  erase_file(path);  // none there: nothing happens
+}
+
 TEST(Files, FoldersAreMadeWithTheirParentsOrRefused) {
   const TestFolder folder;
   ASSERT_TRUE(create_directories(folder.file("a/b/c")));

@@ -192,7 +192,7 @@ def peers(folder):
     for section, key, value, words in (("protocol", "slots_per_block", "30000000", ["slots_per_block", "configurations equal"]),
                                        ("protocol", "epsilon_sec", "1e-9", ["epsilon_sec", "configurations equal"]),
                                        ("protocol", "epsilon_cor", "1e-14", ["epsilon_cor", "configurations equal"]),
-                                       ("link", "id", '"link-2"', ["link_id"])):
+                                       ("link", "id", '"link-2"', ["[link] id"])):
         good = beta.config.read_text()
         beta.set(section, key, value)
         for ran, site in zip(both_ended(pair), pair.sites):

@@ -97,10 +97,10 @@ TEST(LinkMessages, EstimateAboveOneHalfIsRefused) {
 
 TEST(LinkMessages, AbortReasonIsCutAndCleaned) {
   const auto abort =
-      decode_abort_block(encode(AbortBlock{true, std::string(1000, 'x') + "\x1b[31m"}));
+      decode_abort_block(encode(AbortBlock{true, 251'000, std::string(1000, 'x') + "\x1b[31m"}));
   ASSERT_TRUE(abort.has_value());
   EXPECT_EQ(abort->reason.size(), reason_bytes_max);
-  const auto red = decode_abort_block(encode(AbortBlock{false, "\x1b[31m\n"}));
+  const auto red = decode_abort_block(encode(AbortBlock{false, 0, "\x1b[31m\n"}));
   ASSERT_TRUE(red.has_value());
   EXPECT_EQ(red->reason, "?[31m?");  // no escape sequence reaches a terminal
 }

@@ -169,6 +169,8 @@ TEST(ChannelAttack, ADowngradeToTheBootstrapSchemeIsRefused) {
       seen, false);
   expect_noticed(outcome, seen);
   EXPECT_GT(outcome.tags_refused, 0U);
+  EXPECT_TRUE(outcome.last_tag_refused.contains("fell back to bootstrap authentication"))
+      << "named for what it is, before any pad is looked up: " << outcome.last_tag_refused;
 }
 
 // security-rules A3: a forgery that names a far pad must not burn the pads before it.

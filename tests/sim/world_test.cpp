@@ -103,6 +103,7 @@ TEST(World, EveInTheFibreLeavesNoKey) {
   EXPECT_EQ(outcome.blocks_committed[0] + outcome.blocks_committed[1], 0U);
   EXPECT_GT(outcome.blocks_without_key, 0U);
   EXPECT_NE(outcome.last_no_key, "");
+  for (const double qber : outcome.qber_of_no_key) EXPECT_NEAR(qber, 0.25, 0.02) << "both sites";
   for (const QuantumRole role : {QuantumRole::alice, QuantumRole::bob}) {
     EXPECT_EQ(world->site(role)->key_store().available_bits(), 0U);
     EXPECT_EQ(world->site(role)->link_status().lineage, 0U);
@@ -162,6 +163,21 @@ TEST(World, AfterTheSwitchTlsMayBreak) {
   const WorldOutcome outcome = world->settle_and_compare(ns_per_s);
   EXPECT_EQ(joined(outcome.violations), "");
   EXPECT_GT(outcome.keys_equal, 0U);
+}
+
+// Cutting the line does not shorten the window that is printed, nor stretch the one allowed.
+TEST(World, TheBootstrapWindowSpansReconnections) {
+  auto world = World::make(quiet_world(12)).value();
+  for (int cut = 1; cut <= 40; ++cut) {
+    world->run_until(Instant{cut * 20 * ns_per_ms});
+    world->cut();
+  }
+  ASSERT_FALSE(world->outcome().is_information_theoretic);
+  ASSERT_GT(world->outcome().sessions, 1U);
+  run_until_switched(*world);
+  const double seconds = static_cast<double>(world->clock().now().ns) * 1e-9;
+  EXPECT_GT(world->outcome().bootstrap_seconds, 0.75);
+  EXPECT_LT(world->outcome().bootstrap_seconds, seconds);
 }
 
 // The same before the switch: the bootstrap does lean on TLS, so nothing comes of it.
