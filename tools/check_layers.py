@@ -61,7 +61,7 @@ ASIO_FILES_MAX = 5
 # Protocol code performs no I/O: these headers of the system and of the standard library stay at the rim.
 RIM = {"adapters", "apps", "lab"}
 SYSTEM = re.compile(r"^(sys|netinet|arpa|net|linux|bits)/|^(unistd|fcntl|poll|pthread|signal|netdb|dirent|termios|sched"
-                    r"|pwd|dlfcn|ifaddrs|time|syslog|spawn|getopt|stdlib|string|errno)\.h$")
+                    r"|pwd|dlfcn|ifaddrs|malloc|time|syslog|spawn|getopt|stdlib|string|errno)\.h$")
 SYSTEM_IN_CORE = {"sys/mman.h", "sys/resource.h", "sys/prctl.h", "unistd.h"}  # the locked arena
 RIM_STANDARD = {"thread", "fstream", "filesystem", "iostream", "chrono", "future", "condition_variable", "csignal",
                 "ctime"}
