@@ -145,8 +145,8 @@ def addresses(folder):
     bench.replaced(f"127.0.0.1:{pair.fibre_port}", f"127.0.0.1:{e2e.free_port()}")
     bench.node(1, ["optical device", "nothing listens there", "quoin fibre"], "a fibre that is away")
     bench.replaced("listen = \"127.0.0.1:0\"\ncertificate = \"pki/site-alpha.crt\"\nkey = \"pki/site-alpha.key\"\nca = \"pki/peer-ca.crt\"",
-                   "listen = \"no.such.host.invalid:1\"\ncertificate = \"pki/site-alpha.crt\"\nkey = \"pki/site-alpha.key\"\nca = \"pki/peer-ca.crt\"")
-    bench.node(2, ["no.such.host.invalid", "no such address"], "a host that does not exist")
+                   "listen = \"no..such.host:1\"\ncertificate = \"pki/site-alpha.crt\"\nkey = \"pki/site-alpha.key\"\nca = \"pki/peer-ca.crt\"")
+    bench.node(2, ["no..such.host", "no such address"], "a host that does not exist")  # and that no name server has to be asked for
     for arguments in (["fibre", "--listen", "127.0.0.1"], ["fibre", "--listen", "127.0.0.1:99999"], ["attack", "none", "--fibre", ":x"]):
         check_refused(run(arguments), 2, ["host:port" if "99999" not in arguments[-1] and "x" not in arguments[-1] else "0 to 65535"],
                       f"quoin {' '.join(arguments)}")
