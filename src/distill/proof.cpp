@@ -44,7 +44,8 @@ std::string refuse_basis(const char* name, const BasisCounts& counts,
              intensity_names[k] + ")";
   }
   if (counts.detected_total() == 0)
-    return std::string("no detections in the ") + name + " basis: nothing arrives from the fibre";
+    return std::string("no detections in the ") + name +
+           " basis: the block is too short or the loss too high";
   return {};
 }
 
