@@ -101,11 +101,17 @@ struct BlockHeader {
 };
 const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 
+constexpr std::size_t huge_page = std::size_t{1} << 21;
+
 std::byte* allocate_block(std::size_t size) {
   const std::size_t mapped = round_up(size, page) + page;
   void* pages = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) invariant_broken("out of memory for a block buffer", __FILE__, __LINE__);
   madvise(pages, mapped, MADV_DONTDUMP);
+#ifdef MADV_HUGEPAGE
+  // A block's working memory is read at random: small pages would cost a fault and a TLB entry each.
+  if (mapped >= huge_page) madvise(pages, mapped, MADV_HUGEPAGE);
+#endif
   const bool locked = mlock(pages, mapped) == 0;
   new (pages) BlockHeader{mapped, locked};
   if (!locked) {

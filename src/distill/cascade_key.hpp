@@ -1,8 +1,6 @@
-// The secret side of Cascade: one party's key, with a shuffled copy for every permuted pass, so
-// that the parity of a block is that of a few neighbouring words. Only for the cascade files.
+// The secret side of Cascade: one party's key, with a shuffled copy for every pass, so that the
+// parity of a part is that of a few neighbouring words. Only for the cascade files.
 #pragma once
-
-#include <vector>
 
 #include "core/key_stages.hpp"
 #include "distill/cascade_plan.hpp"
@@ -11,33 +9,50 @@ namespace quoin {
 
 class CascadeKey {
  public:
-  // Frames have `full` layout's length, the last one `last` layout's. Both outlive the object.
-  CascadeKey(SiftedKey&& key, const CascadeLayout& full, const CascadeLayout& last);
+  // `layout` outlives the object.
+  CascadeKey(SiftedKey&& key, const CascadeLayout& layout);
 
-  std::size_t frames() const { return frames_; }
-  const CascadeLayout& layout(std::size_t frame) const {
-    return frame + 1 == frames_ ? *last_ : *full_;
+  std::size_t size_bits() const { return key_.size_bits(); }
+  // The bits of a frame in the order of a pass: as many words as a frame has and one more, zeros
+  // past the end of the key. The first pass has natural order.
+  const std::uint64_t* copy(std::size_t frame, std::size_t pass) const {
+    return copies_.expose_secret().data() + offset_of(frame, pass);
   }
-  bool parity(std::size_t frame, std::size_t pass, CascadeNode node) const;
-  // The frame's bits in natural order.
-  WordSpan frame_words(std::size_t frame) const;
-  MutableWordSpan frame_words_mutable(std::size_t frame);
-  // Flips a bit in the key and in its shuffled copies.
-  void flip(std::size_t frame, std::size_t position);
+  WordSpan copy_words(std::size_t frame, std::size_t pass) const {
+    return {copy(frame, pass), layout_->frame_words()};
+  }
+  // Flips a place of a copy. The key itself stays as it is until it is released.
+  void flip(std::size_t frame, std::size_t pass, std::size_t place) {
+    copy_mutable(frame, pass)[place / 64] ^= std::uint64_t{1} << (place % 64);
+  }
 
+  // The key with the bits flipped that differ; errors has a bit for every bit of the key.
+  SecretBits release_corrected(const BitString& errors) &&;
   SecretBits release() && { return std::move(key_); }
 
  private:
-  void shuffle(std::size_t pass);
-  void shuffle_group(std::size_t pass, std::size_t first_frame, std::size_t frames);
+  std::uint64_t* copy_mutable(std::size_t frame, std::size_t pass) {
+    return copies_.expose_secret_mutable().data() + offset_of(frame, pass);
+  }
+  std::size_t offset_of(std::size_t frame, std::size_t pass) const {
+    return (frame * passes_ + pass) * stride_;
+  }
+  void copy_group(std::size_t first_frame, std::size_t frames);
 
-  const CascadeLayout* full_;
-  const CascadeLayout* last_;
-  std::size_t frames_ = 0;
-  std::size_t frame_words_ = 0;
-  std::size_t stride_ = 0;  // words from frame to frame in a shuffled copy
+  const CascadeLayout* layout_;
+  std::size_t passes_;
+  std::size_t stride_;  // words from copy to copy, at least one more than a frame has
   SecretBits key_;
-  std::vector<SecretBits> shuffled_;  // per permuted pass; empty for the first, which is the key
+  SecretBits sliced_;  // while the copies are made: of a group of frames, a word per position
+  SecretBits copies_;  // frame by frame, and in a frame pass by pass
 };
+
+// Parity of `size` places, 1 to 64, of a copy, without branches.
+inline bool short_parity(const std::uint64_t* copy, std::size_t begin, std::size_t size) {
+  const std::uint64_t* words = copy + begin / 64;
+  const std::uint64_t bits = words[0] >> (begin % 64) | words[1] << 1 << (63 - begin % 64);
+  // By folding: a count of ones may be a table lookup, whose timing tells the bits.
+  return __builtin_parityll(bits << (64 - size)) != 0;
+}
 
 }  // namespace quoin

@@ -9,67 +9,63 @@ namespace quoin {
 
 namespace {
 
-// Each masked pass halves the chance that a frame keeps errors which the permuted passes missed.
-constexpr std::size_t masked_passes = 10;
+constexpr std::size_t masks_per_frame = 10;
 constexpr unsigned log2_third_block = 12;
 constexpr unsigned log2_block_max = 16;
+constexpr std::size_t covered_share = 16;
 
 unsigned rounded_exponent(double exponent) {
   return static_cast<unsigned>(std::clamp(std::ceil(exponent), 0.0, double{log2_block_max}));
 }
 
-// k1 = 2^ceil(log2(1/q) - 1), k2 = 2^ceil((log2 k1 + 11)/2), k3 = 4096: against larger blocks, f
-// rises from 1.044 to 1.053 at 1 % and the rounds fall from 800 to 154.
-std::vector<unsigned> permuted_block_exponents(double qber) {
-  const unsigned first = std::max(1U, rounded_exponent(-std::log2(qber) - 1.0));
-  const unsigned second = std::max(first, rounded_exponent((first + 11.0) / 2));
-  return {first, second, std::max(second, log2_third_block)};
-}
-
-CascadePass make_permuted_pass(PublicExpansion& source, std::size_t frame_bits, unsigned log2_block,
-                               bool is_first) {
-  CascadePass pass;
-  const auto log2_frame = static_cast<unsigned>(std::bit_width(std::bit_ceil(frame_bits)) - 1);
-  pass.log2_block = std::min(log2_block, log2_frame);
-  pass.blocks = (frame_bits + pass.block_bits() - 1) >> pass.log2_block;
-  if (is_first) return pass;
-  pass.order.resize(frame_bits);
-  draw_permutation(source, pass.order);
-  pass.place.resize(frame_bits);
-  for (std::size_t i = 0; i < frame_bits; ++i)
-    pass.place[pass.order[i]] = static_cast<std::uint16_t>(i);
-  return pass;
-}
-
-CascadePass make_masked_pass(PublicExpansion& source, std::size_t frame_bits) {
-  CascadePass pass;
-  pass.is_masked = true;
-  pass.log2_block = static_cast<unsigned>(std::bit_width(std::bit_ceil(frame_bits)) - 1);
-  pass.blocks = 2;
-  pass.mask.resize(words_for_bits(frame_bits));
-  draw_mask(source, pass.mask);
-  pass.mask.back() &= last_word_mask(frame_bits);
-  return pass;
+// Frames of equal length, in whole words unless there is but one.
+void cut_into_frames(CascadePlan& plan, std::size_t key_bits, std::size_t frame_bits_max) {
+  if (key_bits <= frame_bits_max) {
+    plan.frame_bits = std::max<std::size_t>(key_bits, 1);
+    plan.frames = key_bits == 0 ? 0 : 1;
+    return;
+  }
+  const std::size_t frames = (key_bits + frame_bits_max - 1) / frame_bits_max;
+  plan.frame_bits = 64 * words_for_bits((key_bits + frames - 1) / frames);
+  plan.frames = (key_bits + plan.frame_bits - 1) / plan.frame_bits;
 }
 
 }  // namespace
 
-CascadeLayout make_cascade_layout(const std::array<std::byte, 32>& seed, std::size_t frame_bits,
-                                  double qber) {
-  CascadeLayout layout;
-  layout.frame_bits = frame_bits;
-  std::uint64_t stream = std::uint64_t{frame_bits} << 32;
-  for (const unsigned log2_block : permuted_block_exponents(qber)) {
-    PublicExpansion source(seed, stream++);
-    layout.passes.push_back(
-        make_permuted_pass(source, frame_bits, log2_block, layout.passes.empty()));
+CascadePlan make_cascade_plan(std::size_t key_bits, std::size_t frame_bits_max, double qber) {
+  CascadePlan plan;
+  cut_into_frames(plan, key_bits, frame_bits_max);
+  const unsigned first = std::max(1U, rounded_exponent(-std::log2(qber) - 1.0));
+  const unsigned second = std::max(first, rounded_exponent((first + 11.0) / 2));
+  plan.block_bits = {1U << first, 1U << second, 1U << std::max(second, log2_third_block)};
+  // A block as long as the frame would tell nothing new.
+  while (plan.block_bits.size() > 1 && plan.block_bits.back() >= plan.frame_bits)
+    plan.block_bits.pop_back();
+  plan.masks = masks_per_frame;
+  plan.covered_max = plan.frame_bits / covered_share;
+  return plan;
+}
+
+CascadeLayout::CascadeLayout(const CascadePlan& plan, const std::array<std::byte, 32>& seed)
+    : plan_(plan),
+      position_of_(plan.block_bits.size()),
+      place_of_(plan.block_bits.size()),
+      masks_(plan.masks) {
+  std::uint64_t stream = 0;
+  for (std::size_t p = 1; p < passes(); ++p) {
+    PublicExpansion source(seed, ++stream);
+    position_of_[p].resize(frame_bits());
+    draw_permutation(source, position_of_[p]);
+    place_of_[p].resize(frame_bits());
+    for (std::size_t i = 0; i < frame_bits(); ++i)
+      place_of_[p][position_of_[p][i]] = static_cast<std::uint16_t>(i);
   }
-  layout.permuted_passes = layout.passes.size();
-  for (std::size_t i = 0; i < masked_passes; ++i) {
-    PublicExpansion source(seed, stream++);
-    layout.passes.push_back(make_masked_pass(source, frame_bits));
+  for (std::vector<std::uint64_t>& mask : masks_) {
+    PublicExpansion source(seed, ++stream);
+    mask.resize(frame_words());
+    draw_mask(source, mask);
+    mask.back() &= last_word_mask(frame_bits());
   }
-  return layout;
 }
 
 }  // namespace quoin

@@ -1,13 +1,12 @@
-// What both sides of Cascade derive from public parameters: block sizes, permutations and masks,
-// and the numbering of the blocks' parts. Only for the cascade files.
+// What both sides of Cascade derive from public parameters: block sizes, permutations and masks.
+// Only for the cascade files.
 //
-// Passes come in two kinds. A permuted pass shuffles the frame and cuts it into blocks of k bits.
-// A masked pass splits the frame, in natural order, into the bits under a random mask (block 0) and
-// the others (block 1); it costs one parity, for the other one is known from the first.
+// Passes come in two kinds. A permuted pass shuffles the frame (the first one does not) and cuts it
+// into blocks of k places. After these, each mask takes a random half of the frame in natural
+// order; it costs one parity and halves the chance that errors remain unseen.
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -15,57 +14,49 @@
 
 namespace quoin {
 
-// Part of a block, by halving: node = block * 2k + h with h = 1 for the block, 2h and 2h + 1 for
-// the halves of h, and k + i for bit i of the block.
-using CascadeNode = std::uint32_t;
-
-struct CascadePass {
-  bool is_masked = false;
-  unsigned log2_block = 0;           // k = 2^log2_block; masked: bit_ceil(frame length)
-  std::size_t blocks = 0;            // masked: 2
-  std::vector<std::uint16_t> order;  // order[i] = position in the frame of place i; empty: same
-  std::vector<std::uint16_t> place;  // the inverse
-  std::vector<std::uint64_t> mask;   // masked passes only
-
-  std::size_t block_bits() const { return std::size_t{1} << log2_block; }
-  std::size_t block_of(CascadeNode node) const { return node >> (log2_block + 1); }
-  std::uint32_t heap_index(CascadeNode node) const {
-    return node & static_cast<std::uint32_t>(2 * block_bits() - 1);
-  }
-  CascadeNode root(std::size_t block) const {
-    return static_cast<CascadeNode>(block << (log2_block + 1)) + 1;
-  }
-  CascadeNode left_of(CascadeNode node) const { return node + heap_index(node); }
-  bool is_single(CascadeNode node) const { return heap_index(node) >= block_bits(); }
-  unsigned level_of(CascadeNode node) const {
-    return static_cast<unsigned>(std::bit_width(heap_index(node) / 2));
-  }
-  std::size_t size_of(CascadeNode node) const { return block_bits() >> level_of(node); }
-  // Places [begin, end) of the node, not clipped to the frame.
-  struct Range {
-    std::size_t begin;
-    std::size_t end;
-  };
-  Range range_of(CascadeNode node) const {
-    const std::uint32_t h = heap_index(node);
-    const unsigned level = level_of(node);
-    const std::size_t size = block_bits() >> level;
-    const std::size_t base = is_masked ? 0 : block_of(node) << log2_block;
-    const std::size_t begin = base + (h - (std::size_t{1} << level)) * size;
-    return {begin, begin + size};
-  }
-};
-
-// One for all frames of a length.
-struct CascadeLayout {
-  std::size_t frame_bits = 0;
-  std::vector<CascadePass> passes;  // permuted ones first
-  std::size_t permuted_passes = 0;
+struct CascadePlan {
+  std::size_t frame_bits = 0;  // of all frames; the last one may be cut short by the key
+  std::size_t frames = 0;
+  std::vector<std::uint32_t> block_bits;  // k of every permuted pass
+  std::size_t masks = 0;
+  // A round searches the first pass that has differing parts, and further ones as long as the parts
+  // under search cover no more than this many places: else two passes would often chase the same
+  // error and pay for it twice.
+  std::size_t covered_max = 0;
 };
 
 // Block sizes after Martinez-Mateo, Pacher, Peev, Ciurana, Martin, "Demystifying the information
-// reconciliation protocol Cascade", QIC 15 (2015) 453, and the trials of the performance notes.
-CascadeLayout make_cascade_layout(const std::array<std::byte, 32>& seed, std::size_t frame_bits,
-                                  double qber);
+// reconciliation protocol Cascade", QIC 15 (2015) 453, and trials of our own.
+CascadePlan make_cascade_plan(std::size_t key_bits, std::size_t frame_bits_max, double qber);
+
+// The permutations and masks of a plan, shared by all frames.
+class CascadeLayout {
+ public:
+  CascadeLayout(const CascadePlan& plan, const std::array<std::byte, 32>& seed);
+
+  const CascadePlan& plan() const { return plan_; }
+  std::size_t frame_bits() const { return plan_.frame_bits; }
+  std::size_t frame_words() const { return words_for_bits(plan_.frame_bits); }
+  std::size_t passes() const { return plan_.block_bits.size(); }
+  std::size_t block_bits(std::size_t pass) const { return plan_.block_bits[pass]; }
+
+  // position_of[i] = position in the frame of place i; empty for the first pass, which is in order.
+  const std::vector<std::uint16_t>& position_of(std::size_t pass) const {
+    return position_of_[pass];
+  }
+  std::size_t position(std::size_t pass, std::size_t place) const {
+    return pass == 0 ? place : position_of_[pass][place];
+  }
+  std::size_t place(std::size_t pass, std::size_t position) const {
+    return pass == 0 ? position : place_of_[pass][position];
+  }
+  WordSpan mask(std::size_t index) const { return masks_[index]; }
+
+ private:
+  CascadePlan plan_;
+  std::vector<std::vector<std::uint16_t>> position_of_;
+  std::vector<std::vector<std::uint16_t>> place_of_;
+  std::vector<std::vector<std::uint64_t>> masks_;
+};
 
 }  // namespace quoin
