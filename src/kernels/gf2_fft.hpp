@@ -2,12 +2,12 @@
 // amplification (src/distill). Time depends on sizes only, never on the bits.
 //
 // A polynomial in X over GF(2) is cut into words: f = sum_j f_j(X) Y^j with Y = X^64. Its
-// coefficients are taken in the ring A = GF(2)[X] / (X^128 + X^40 + X^24 + X^8 + 1), where a product
-// of two words, of degree 126 at most, is still exact. With z = X^8 the modulus is
-// z^16 + z^5 + z^3 + z + 1, which is irreducible: A holds the field K = GF(2)[z] of 2^16 elements and
-// is the K-algebra K[X] / (X^8 - z), so f can be evaluated at the points of K by the FFT of Lin,
-// Chung and Han (FOCS 2014, 316) over a Cantor basis (Gao, Mateer, IEEE Trans. IT 56 (2010) 6265).
-// An element of A is eight coordinates over K; seen so, an element's coordinates are an 8x8 bit
+// coefficients are taken in the ring A = GF(2)[X] / (X^128 + X^40 + X^24 + X^8 + 1), where a
+// product of two words, of degree 126 at most, is still exact. With z = X^8 the modulus is z^16 +
+// z^5 + z^3 + z + 1, which is irreducible: A holds the field K = GF(2)[z] of 2^16 elements and is
+// the K-algebra K[X] / (X^8 - z), so f can be evaluated at the points of K by the FFT of Lin, Chung
+// and Han (FOCS 2014, 316) over a Cantor basis (Gao, Mateer, IEEE Trans. IT 56 (2010) 6265). An
+// element of A is eight coordinates over K; seen so, an element's coordinates are an 8x8 bit
 // transpose of its polynomial form, and a multiplication by a constant of K is a 16x16 bit matrix
 // that serves all eight.
 //

@@ -41,8 +41,7 @@ void divide(MutableWordSpan words, const Gf2FftDivision& d, bool backwards) {
 
 void gf2_fft_to_novel_basis(MutableWordSpan coefficients) {
   const Divisions divisions = list_divisions(coefficients.size());
-  for (std::size_t i = 0; i < divisions.count; ++i)
-    divide(coefficients, divisions.all[i], false);
+  for (std::size_t i = 0; i < divisions.count; ++i) divide(coefficients, divisions.all[i], false);
 }
 
 void gf2_fft_from_novel_basis(MutableWordSpan coefficients) {

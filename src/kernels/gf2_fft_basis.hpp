@@ -1,6 +1,6 @@
 // Between the powers of Y and the basis of the additive FFT: products of the s_i, where bit i of a
-// coefficient's number says whether s_i is among them and s_i vanishes on the first 2^i points. XORs
-// of whole words. For gf2_fft alone. The plain versions; gf2_fft.cpp has them in vectors.
+// coefficient's number says whether s_i is among them and s_i vanishes on the first 2^i points.
+// XORs of whole words. For gf2_fft alone. The plain versions; gf2_fft.cpp has them in vectors.
 #pragma once
 
 #include "core/bits.hpp"

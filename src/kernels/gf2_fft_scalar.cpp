@@ -42,8 +42,7 @@ template <class Butterfly>
 void for_layer(std::size_t points, unsigned layer, Butterfly butterfly) {
   const std::size_t half = std::size_t{1} << layer;
   for (std::size_t start = 0; start < points; start += 2 * half) {
-    const Multiplication m =
-        gf2_fft_field::multiplication_by(gf2_fft_field::point(start >> layer));
+    const Multiplication m = gf2_fft_field::multiplication_by(gf2_fft_field::point(start >> layer));
     for (std::size_t i = start; i < start + half; ++i) butterfly(m, i, i + half);
   }
 }

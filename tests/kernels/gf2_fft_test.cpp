@@ -126,7 +126,8 @@ TEST(Gf2Fft, products_are_those_of_the_ring) {
   for (std::size_t e = 0; e < 8; ++e) {
     Value sum{};
     for (std::size_t i = 0; i < 3; ++i) {
-      const Value product = multiply_values({a[i].low[e], a[i].high[e]}, {b[i].low[e], b[i].high[e]});
+      const Value product =
+          multiply_values({a[i].low[e], a[i].high[e]}, {b[i].low[e], b[i].high[e]});
       sum = {sum[0] ^ product[0], sum[1] ^ product[1]};
     }
     EXPECT_EQ(out.low[e], sum[0]);
@@ -153,6 +154,49 @@ TEST(Gf2Fft, multiplies_polynomials) {
     gf2_fft_inverse_add_scalar(out, 0, product.mutable_view());
     EXPECT_EQ(out, schoolbook(a, b)) << log2_points;
   }
+}
+
+// Every instruction set this machine has gives the values of the scalar twins.
+TEST(Gf2Fft, every_instruction_set_gives_the_scalar_result) {
+  std::size_t compared = 0;
+  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    std::mt19937_64 engine(4);
+    for (unsigned log2_points = 6; log2_points <= 12; ++log2_points) {
+      SCOPED_TRACE(hwy::TargetName(target) + std::string(", 2^") + std::to_string(log2_points));
+      const std::size_t points = std::size_t{1} << log2_points;
+      for (const std::size_t size : {std::size_t{0}, std::size_t{1}, points / 2, points / 2 + 1,
+                                     engine() % points, points}) {
+        const Words words = random_words(engine, size);
+        Planes expected(points);
+        gf2_fft_forward_scalar(expected.mutable_view(), words);
+        Planes got(random_words(engine, points), random_words(engine, points));
+        gf2_fft_forward(got.mutable_view(), words);
+        EXPECT_EQ(got, expected) << size << " coefficients";
+      }
+      const Planes values(random_words(engine, points), random_words(engine, points));
+      const Planes others(random_words(engine, points), random_words(engine, points));
+      const std::array<Gf2FftView, 3> a = {values.view(), others.view(), values.view()};
+      const std::array<Gf2FftView, 3> b = {others.view(), others.view(), values.view()};
+      Planes expected(points);
+      Planes got(points);
+      gf2_fft_sum_products_scalar(expected.mutable_view(), a, b);
+      gf2_fft_sum_products(got.mutable_view(), a, b);
+      EXPECT_EQ(got, expected);
+      for (const std::size_t skip : {std::size_t{0}, std::size_t{1}, points / 2, points}) {
+        Planes first = values;
+        Planes second = values;
+        Words expected_words = random_words(engine, points);
+        Words got_words = expected_words;
+        gf2_fft_inverse_add_scalar(expected_words, skip, first.mutable_view());
+        gf2_fft_inverse_add(got_words, skip, second.mutable_view());
+        EXPECT_EQ(got_words, expected_words) << "skip " << skip;
+      }
+      ++compared;
+    }
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  EXPECT_GE(compared, 7U);
 }
 
 }  // namespace
