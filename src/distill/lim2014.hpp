@@ -1,24 +1,18 @@
 // Finite-key length of decoy-state BB84 with three intensities: Lim, Curty, Walenta, Xu, Zbinden,
-// Phys. Rev. A 89, 022307 (2014). The real-valued core, for the proof, its tables and the planner.
+// Phys. Rev. A 89, 022307 (2014). Key from the X basis, phase errors from the Z basis. Pure and
+// real-valued: for the calculator, the tables and the planner. A textbook bound: it takes the
+// sample sizes as fixed. Key that is released uses distill/variable_length.hpp.
 #pragma once
 
-#include <array>
+#include "distill/decoy.hpp"
+#include "distill/key_length.hpp"
 
 namespace quoin {
 
-// Binary entropy in bits; 1 for arguments of 1/2 and above (it serves upper bounds), 0 at 0.
-double binary_entropy(double x);
-
-struct LimBasis {
-  std::array<double, 3> detected{};  // n_k by intensity: signal, decoy, vacuum
-  std::array<double, 3> errors{};    // m_k
-};
-
 struct LimInput {
-  LimBasis key;   // X
-  LimBasis test;  // Z
-  std::array<double, 3> mu{};
-  std::array<double, 3> p{};
+  DecoyBasis<3> key;   // X
+  DecoyBasis<3> test;  // Z
+  DecoySource<3> source;
   double leak_bits = 0;
   double correctness_bits = 0;  // log2(2 / epsilon_cor), or the tag where that is longer
   double epsilon_sec = 0;
@@ -34,15 +28,16 @@ struct LimBounds {
   double s_z1 = 0;
   double v_z1 = 0;          // single-photon errors in the test basis, Eq. (4)
   double phi_x = 0;         // phase error rate of the key's single photons, Eq. (5)
+  double secrecy_bits = 0;  // s_x0 (where it counts) + s_x1 (1 - h(phi_x))
   double penalty_bits = 0;  // 6 log2(21 / epsilon_sec) + correctness_bits
   double length_bits = 0;   // Eq. (1), real-valued, may be negative
 };
 
-// Random sampling without replacement: gamma(a, b, c, d) of Eq. (5). Zero for b = 0.
-double lim_gamma(double a, double b, double c, double d);
-
 // Expected counts are non-negative, so their lower bounds are floored at 0. Where s_z1 or s_x1 is
 // not positive, phi_x is 1/2 and no single-photon event counts.
 LimBounds lim2014_bounds(const LimInput& input);
+
+// The whole statement: checks, bounds, floor. Reasons: see docs/proofs.md.
+KeyLength lim2014_length(const LimInput& input, double epsilon_cor);
 
 }  // namespace quoin

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "distill/lim2014.hpp"
+#include "distill/proof_checks.hpp"
+#include "distill/variable_length.hpp"
 
 namespace quoin {
 
@@ -12,206 +13,195 @@ namespace {
 
 constexpr std::array<const char*, intensity_count> intensity_names{"signal", "decoy", "vacuum"};
 
-std::string number(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.4g", value);
-  return text.data();
-}
-
-// A reason why the link's parameters allow no statement, or an empty text.
-std::string refuse_parameters(const ProofInput& in) {
-  // Written so that a number that is none (NaN) is refused.
-  const auto& mu = in.mu;
-  const bool is_ordered = mu[2] >= 0 && mu[1] > mu[2] && mu[0] > mu[1] + mu[2] && mu[0] < 10;
-  if (!is_ordered) return "the intensities must satisfy mu1 > mu2 + mu3 and mu2 > mu3 >= 0";
-  const auto is_within_0_1 = [](double value) { return value > 0 && value < 1; };
-  if (!std::ranges::all_of(in.p, is_within_0_1))
-    return "every intensity must be sent with a probability within (0, 1)";
-  if (std::abs(in.p[0] + in.p[1] + in.p[2] - 1) > 1e-9)
-    return "the probabilities of the intensities do not add up to 1";
-  if (!is_within_0_1(in.epsilon_sec) || !is_within_0_1(in.epsilon_cor))
-    return "the epsilons must be within (0, 1)";
-  return {};
-}
-
-std::string refuse_basis(const char* name, const BasisCounts& counts,
-                         const std::array<std::uint64_t, intensity_count>& sent) {
+MaybeRefusal refuse_basis(const char* name, const BasisCounts& counts,
+                          const std::array<std::uint64_t, intensity_count>& sent) {
   for (std::size_t k = 0; k < intensity_count; ++k) {
     if (counts.errors[k] > counts.detected[k])
-      return std::string("more errors than detections in the ") + name + " basis";
+      return Refusal{"counts", std::string("more errors than detections in the ") + name};
     if (counts.detected[k] > sent[k])
-      return std::string("more detections than pulses in the ") + name + " basis (" +
-             intensity_names[k] + ")";
+      return Refusal{"counts", std::string("more detections than pulses in the ") + name + " (" +
+                                   intensity_names[k] + ")"};
   }
   if (counts.detected_total() == 0)
-    return std::string("no detections in the ") + name +
-           " basis: the block is too short or the loss too high";
+    return Refusal{"no_detections", std::string("no detections in the ") + name +
+                                        ": nothing arrives from the fibre"};
   return {};
 }
 
-// The detection rate must fall with the intensity; five standard deviations are forgiven.
-std::string refuse_gains(const char* name, const BasisCounts& counts,
-                         const std::array<std::uint64_t, intensity_count>& sent) {
-  constexpr double deviations = 5;
-  for (std::size_t k = 0; k + 1 < intensity_count; ++k) {
-    if (sent[k] == 0 || sent[k + 1] == 0) continue;
-    const auto brighter = static_cast<double>(counts.detected[k]);
-    const auto dimmer = static_cast<double>(counts.detected[k + 1]);
-    const auto n_brighter = static_cast<double>(sent[k]);
-    const auto n_dimmer = static_cast<double>(sent[k + 1]);
-    const double deviation = std::sqrt((brighter + 1) / (n_brighter * n_brighter) +
-                                       (dimmer + 1) / (n_dimmer * n_dimmer));
-    if (dimmer / n_dimmer > brighter / n_brighter + deviations * deviation)
-      return std::string("the gain of ") + intensity_names[k + 1] + " pulses exceeds that of " +
-             intensity_names[k] + " pulses in the " + name +
-             " basis: someone treats them differently, or the source is miscalibrated";
+// With the pulses really sent: sharper than with their probabilities.
+MaybeRefusal refuse_block_gains(const char* name, const BasisCounts& counts,
+                                const std::array<std::uint64_t, intensity_count>& sent) {
+  std::array<double, intensity_count> n{};
+  std::array<double, intensity_count> pulses{};
+  for (std::size_t k = 0; k < intensity_count; ++k) {
+    n[k] = static_cast<double>(counts.detected[k]);
+    pulses[k] = static_cast<double>(sent[k]);
   }
-  return {};
+  return refuse_gains(name, n, pulses);
 }
 
-std::string refuse_counts(const ProofInput& in) {
+MaybeRefusal refuse_block(const ProofInput& in) {
   const BlockCounts& c = in.counts;
   const auto& sent_key = c.emitted.sent[static_cast<std::size_t>(Basis::key_x)];
   const auto& sent_test = c.emitted.sent[static_cast<std::size_t>(Basis::test_z)];
-  if (c.emitted.total() != c.slots) return "the emitted pulses do not add up to the slots";
+  if (c.emitted.total() != c.slots)
+    return Refusal{"counts", "the emitted pulses do not add up to the slots"};
   if (c.key.detected_total() + c.test.detected_total() > c.detections || c.detections > c.slots)
-    return "more detections were sifted than there were";
-  for (const auto& reason :
-       {refuse_basis("key", c.key, sent_key), refuse_basis("test", c.test, sent_test),
-        refuse_gains("key", c.key, sent_key), refuse_gains("test", c.test, sent_test)})
-    if (!reason.empty()) return reason;
-  return {};
+    return Refusal{"counts", "more detections were sifted than there were"};
+  if (auto refusal = refuse_basis("key basis", c.key, sent_key)) return refusal;
+  if (auto refusal = refuse_basis("test basis", c.test, sent_test)) return refusal;
+  if (auto refusal = refuse_block_gains("key basis", c.key, sent_key)) return refusal;
+  return refuse_block_gains("test basis", c.test, sent_test);
 }
 
 // The tag misses a difference with probability (blocks of 128 bits + 3) / 2^t; security-rules C5.
-std::string refuse_verification(const ProofInput& in) {
+MaybeRefusal refuse_verification(const ProofInput& in) {
   const double blocks = std::ceil(static_cast<double>(in.counts.key.detected_total()) / 128) + 3;
   const double epsilon = blocks * std::exp2(-static_cast<double>(in.verification_bits));
-  if (epsilon > in.epsilon_cor)
-    return "a verification tag of " + std::to_string(in.verification_bits) +
-           " bits misses an error with probability " + number(epsilon) + ", above epsilon_cor " +
-           number(in.epsilon_cor);
-  return {};
+  if (epsilon <= in.epsilon_cor) return {};
+  return Refusal{"verification", "a verification tag of " + std::to_string(in.verification_bits) +
+                                     " bits misses an error with probability " +
+                                     short_number(epsilon) + ", above epsilon_cor " +
+                                     short_number(in.epsilon_cor)};
 }
 
-LimBasis to_real(const BasisCounts& counts) {
-  LimBasis out;
-  for (std::size_t k = 0; k < intensity_count; ++k) {
+template <std::size_t K>
+DecoyBasis<K> to_real(const BasisCounts& counts) {
+  DecoyBasis<K> out;
+  for (std::size_t k = 0; k < K; ++k) {
     out.detected[k] = static_cast<double>(counts.detected[k]);
     out.errors[k] = static_cast<double>(counts.errors[k]);
   }
   return out;
 }
 
-// Bounds that contradict what was counted (a photon-number-splitting attack looks like this).
-std::string refuse_bounds(const LimBounds& b, double n_x, double n_z) {
-  if (b.s_x0 > n_x || b.s_z0 > n_z)
-    return "the bound on vacuum events exceeds the detections: the intensities are not what they "
-           "claim to be";
-  if (b.s_x1 > n_x - b.s_x0 || b.s_z1 > n_z - b.s_z0)
-    return "the bound on single-photon events exceeds the detections: photons of different pulse "
-           "intensities are treated differently (photon-number splitting)";
-  return {};
+template <std::size_t K>
+DecoySource<K> source_of(const ProofInput& in) {
+  DecoySource<K> out;
+  std::copy_n(in.mu.begin(), K, out.mu.begin());
+  std::copy_n(in.p.begin(), K, out.p.begin());
+  return out;
 }
 
-std::string explain_zero(const LimBounds& b, const ProofInput& in) {
-  const auto n_x = static_cast<double>(in.counts.key.detected_total());
-  if (b.s_x1 <= 0)
-    return "no single-photon events can be guaranteed in the key basis (bound " + number(b.s_x1) +
-           " of " + number(n_x) + " detections): the block is too short or the loss too high";
-  if (b.s_z1 <= 0)
-    return "no single-photon events can be guaranteed in the test basis (bound " + number(b.s_z1) +
-           "): the block is too short or the loss too high";
-  if (b.phi_x >= 0.5)
-    return "phase error bound 0.5 or more: too many errors in the test basis (" +
-           std::to_string(in.counts.test.errors_total()) + " of " +
-           std::to_string(in.counts.test.detected_total()) + "), or too small a sample";
-  const double secrecy = b.length_bits + b.penalty_bits + static_cast<double>(in.leak_ec_bits);
-  return "single photons carry " + number(secrecy) + " secret bits (" + number(b.s_x1) +
-         " events, phase error bound " + number(b.phi_x) + "), error correction leaked " +
-         number(static_cast<double>(in.leak_ec_bits)) + " and the finite size costs " +
-         number(b.penalty_bits) + ": nothing is left";
+// The tag is subtracted whole, once (security-rules C5).
+double correctness_bits(const ProofInput& in) {
+  return std::max(static_cast<double>(in.verification_bits), std::log2(2 / in.epsilon_cor));
+}
+
+// What holds for the devices and the session whichever formula is used.
+std::vector<std::string> common_assumptions() {
+  return {
+      "the probability of detection does not depend on the basis",
+      "detectors have no memory: slots within any dead time are dropped",
+      "the source emits phase-randomised Poissonian pulses",
+      "intensities are exact and do not leak; settings of pulses are independent",
+      "double clicks become random bits, so that a squashing map exists",
+      "not covered: afterpulses, and dead time in effect, make detections depend on each other",
+      "not covered: messages carry counters under their tags, not times of synchronised clocks",
+  };
+}
+
+std::string_view account_of(bool error_positions_public) {
+  return error_positions_public
+             ? "alice's parities counted; error positions public, so vacuum events count 0"
+             : "alice's messages counted; error positions secret";
 }
 
 class Lim2014 final : public SecurityProof {
  public:
   std::string_view name() const override { return "lim2014"; }
   std::string_view protocol() const override { return "bb84-decoy2"; }
+  std::string_view leak_accounting(bool is_public) const override { return account_of(is_public); }
 
   std::vector<std::string> assumptions() const override {
-    return {
-        "Lim et al., PRA 89, 022307 (2014): two decoys, Hoeffding bounds",
-        "the probability of detection does not depend on the basis",
-        "detectors have no memory: slots within any dead time are dropped",
-        "the source emits phase-randomised Poissonian pulses",
-        "intensities are exact and do not leak",
-        "double clicks become random bits",
-        "not covered: the proof takes sample sizes as fixed, here only the number of slots is",
-        "not covered: dead time and afterpulses make detections depend on each other",
-    };
-  }
-
-  std::string_view leak_accounting(bool error_positions_public) const override {
-    return error_positions_public
-               ? "alice's parities counted; error positions public, so vacuum events count 0"
-               : "alice's messages counted; error positions secret";
+    std::vector<std::string> all = common_assumptions();
+    all.insert(all.begin(), "Lim et al., PRA 89, 022307 (2014): two decoys, Hoeffding bounds");
+    all.emplace_back(
+        "not covered: the proof takes sample sizes as fixed, here only the number of slots is");
+    return all;
   }
 
   KeyLength key_length(const ProofInput& in) const override {
     KeyLength out;
-    for (const auto& refuse : {refuse_parameters, refuse_counts, refuse_verification}) {
-      out.reason = refuse(in);
-      if (!out.reason.empty()) return out;
-    }
-    LimInput real;
-    real.key = to_real(in.counts.key);
-    real.test = to_real(in.counts.test);
-    real.mu = in.mu;
-    real.p = in.p;
-    real.leak_bits = static_cast<double>(in.leak_ec_bits);
-    real.correctness_bits =
-        std::max(static_cast<double>(in.verification_bits), std::log2(2 / in.epsilon_cor));
-    real.epsilon_sec = in.epsilon_sec;
-    real.vacuum_counts = !in.error_positions_public;
-    const LimBounds bounds = lim2014_bounds(real);
-    const auto n_x = static_cast<double>(in.counts.key.detected_total());
-    const auto n_z = static_cast<double>(in.counts.test.detected_total());
-    describe(bounds, real, n_x, n_z, out);
-    out.reason = refuse_bounds(bounds, n_x, n_z);
-    if (!out.reason.empty()) return out;
-    if (!(bounds.length_bits >= 1)) {
-      out.reason = explain_zero(bounds, in);
-      return out;
-    }
-    out.secret_bits = static_cast<std::uint64_t>(std::floor(std::min(bounds.length_bits, n_x)));
-    return out;
+    // The formula's own checks come first: with bad parameters nothing else means anything.
+    const LimInput real{.key = to_real<3>(in.counts.key),
+                        .test = to_real<3>(in.counts.test),
+                        .source = source_of<3>(in),
+                        .leak_bits = static_cast<double>(in.leak_ec_bits),
+                        .correctness_bits = correctness_bits(in),
+                        .epsilon_sec = in.epsilon_sec,
+                        .vacuum_counts = !in.error_positions_public};
+    for (auto refusal :
+         {refuse_source(real.source), refuse_epsilons(in.epsilon_sec, in.epsilon_cor),
+          refuse_block(in), refuse_verification(in)})
+      if (refusal) {
+        refuse(out, std::move(*refusal));
+        return out;
+      }
+    return lim2014_length(real, in.epsilon_cor);
+  }
+};
+
+// Two decoys (K = 3 intensities) or one (K = 2).
+template <std::size_t K>
+class VariableLength final : public SecurityProof {
+ public:
+  std::string_view name() const override {
+    return K == 3 ? "variable_length_decoy2" : "variable_length_decoy1";
+  }
+  std::string_view protocol() const override { return K == 3 ? "bb84-decoy2" : "bb84-decoy1"; }
+  std::string_view leak_accounting(bool is_public) const override { return account_of(is_public); }
+
+  std::vector<std::string> assumptions() const override {
+    std::vector<std::string> all = common_assumptions();
+    all.insert(all.begin(),
+               K == 3 ? "variable length, two decoys: arXiv:2408.17349 and arXiv:2405.16578; never "
+                        "above Lim et al., PRA 89, 022307 (2014)"
+                      : "variable length, one decoy: arXiv:2408.17349 and arXiv:2405.16578; never "
+                        "above Rusca et al., APL 112, 171104 (2018)");
+    all.emplace_back(
+        "Cascade's messages are a function of Alice's parities and the error positions, which Eve "
+        "is given (arXiv:2307.00576)");
+    return all;
+  }
+
+  KeyLength key_length(const ProofInput& in) const override {
+    KeyLength out;
+    const VariableLengthInput<K> real{.key = to_real<K>(in.counts.key),
+                                      .test = to_real<K>(in.counts.test),
+                                      .source = source_of<K>(in),
+                                      .leak_bits = static_cast<double>(in.leak_ec_bits),
+                                      .correctness_bits = correctness_bits(in),
+                                      .epsilon_sec = in.epsilon_sec};
+    for (auto refusal : {refuse_vacuum(in), refuse_source(real.source),
+                         refuse_epsilons(in.epsilon_sec, in.epsilon_cor), refuse_block(in),
+                         refuse_verification(in)})
+      if (refusal) {
+        refuse(out, std::move(*refusal));
+        return out;
+      }
+    return variable_length(real, in.epsilon_cor);
   }
 
  private:
-  static void describe(const LimBounds& b, const LimInput& in, double n_x, double n_z,
-                       KeyLength& out) {
-    out.derivation = {{"n_x", n_x},
-                      {"n_z", n_z},
-                      {"tau0", b.tau0},
-                      {"tau1", b.tau1},
-                      {"s_x0", b.s_x0},
-                      {"s_x0_counted", in.vacuum_counts ? b.s_x0 : 0.0},
-                      {"s_x1", b.s_x1},
-                      {"s_z1", b.s_z1},
-                      {"v_z1", b.v_z1},
-                      {"phi_x", b.phi_x},
-                      {"leak_ec", in.leak_bits},
-                      {"penalty", b.penalty_bits},
-                      {"length", b.length_bits}};
+  // One decoy knows no third intensity; its pulses would be key bits outside the statistics.
+  static MaybeRefusal refuse_vacuum(const ProofInput& in) {
+    if (K == 3) return {};
+    const auto& sent = in.counts.emitted.sent;
+    if (in.p[2] == 0 && sent[0][2] == 0 && sent[1][2] == 0) return {};
+    return Refusal{"intensities", "with one decoy the third intensity must never be sent"};
   }
 };
 
 }  // namespace
 
 Result<std::unique_ptr<const SecurityProof>> make_proof(std::string_view name) {
-  if (name == "lim2014") return std::unique_ptr<const SecurityProof>(std::make_unique<Lim2014>());
+  using Made = std::unique_ptr<const SecurityProof>;
+  if (name == "variable_length_decoy2") return Made(std::make_unique<VariableLength<3>>());
+  if (name == "variable_length_decoy1") return Made(std::make_unique<VariableLength<2>>());
+  if (name == "lim2014") return Made(std::make_unique<Lim2014>());
   return fail(ErrorCode::configuration, "no security proof is called \"" + std::string(name) + "\"",
-              "use \"lim2014\"");
+              "use \"variable_length_decoy2\", \"variable_length_decoy1\" or \"lim2014\"");
 }
 
 std::uint64_t proposed_length(const KeyLength& own) {

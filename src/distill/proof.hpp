@@ -1,6 +1,7 @@
-// How long the secret key may be: security proofs as pure functions of integer counts. For the
-// session (length and passport), the planner and the tools. A proof never fails: impossible or
-// suspicious input gives length 0 and a reason in words.
+// Proofs for blocks of a link: integer counts in, length of the secret key and its derivation out.
+// For the session (length and passport), the planner and the tools. A proof never fails: impossible
+// or suspicious input gives length 0 and a reason in words. The formulas are in lim2014.hpp and
+// variable_length.hpp.
 #pragma once
 
 #include <array>
@@ -8,11 +9,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "core/quantum_vocabulary.hpp"
 #include "core/result.hpp"
+#include "distill/key_length.hpp"
 
 namespace quoin {
 
@@ -25,20 +26,14 @@ struct ProofInput {
   double epsilon_cor = 1e-15;
   std::uint64_t verification_bits = 128;
   // Two-way reconciliation tells Eve where the errors were; then vacuum events give no secrecy
-  // (security-rules C1).
+  // (security-rules C1). The proofs of variable length count none in any case.
   bool error_positions_public = true;
-};
-
-struct KeyLength {
-  std::uint64_t secret_bits = 0;
-  std::string reason;  // why it is 0, for people; empty otherwise
-  std::vector<std::pair<std::string, double>> derivation;  // named steps, in order
 };
 
 class SecurityProof {
  public:
   virtual ~SecurityProof() = default;
-  virtual std::string_view name() const = 0;      // "lim2014"
+  virtual std::string_view name() const = 0;      // "variable_length_decoy2"
   virtual std::string_view protocol() const = 0;  // "bb84-decoy2"
   // What must hold for the length to mean anything, including what the proof does not cover of
   // what runs: goes into every passport (each below 256 characters).
@@ -48,7 +43,12 @@ class SecurityProof {
   virtual KeyLength key_length(const ProofInput& input) const = 0;
 };
 
-// "lim2014". Fails as configuration for an unknown name.
+// The proof that a link uses unless its configuration names another.
+constexpr std::string_view default_link_proof = "variable_length_decoy2";
+
+// Proofs that a link may name: "variable_length_decoy2" (bb84-decoy2), "variable_length_decoy1"
+// (bb84-decoy1: no vacuum pulses are sent) and "lim2014" (bb84-decoy2; a textbook bound, kept for
+// comparison). Fails as configuration for an unknown name, naming these.
 Result<std::unique_ptr<const SecurityProof>> make_proof(std::string_view name);
 
 // Alice proposes one bit less than her proof allows and Bob accepts any claim not above his own:

@@ -1,143 +1,21 @@
+// The proofs as a link uses them: integer counts of a block in, a length or a named reason out.
 #include "distill/proof.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <sstream>
 
-#include "../vectors/vector_file.hpp"
-#include "distill/lim2014.hpp"
+#include "distill/statistics.hpp"
 
 namespace quoin {
 namespace {
 
-double number(const VectorRecord& record, const std::string& name) {
-  return std::stod(record.text(name));
-}
-
-std::array<double, 3> triple(const VectorRecord& record, const std::string& name) {
-  std::istringstream text(record.text(name));
-  std::array<double, 3> out{};
-  for (double& value : out) text >> value;
-  return out;
-}
-
-void expect_close(const VectorRecord& record, const std::string& name, double actual) {
-  const double expected = number(record, name);
-  EXPECT_NEAR(actual, expected, 1e-6 * std::abs(expected)) << record.text("case") << ": " << name;
-}
-
-double sum(const std::array<double, 3>& values) { return values[0] + values[1] + values[2]; }
-
-// Detection and joint error probability of a pulse of mean photon number mu.
-struct Gain {
-  double detected;
-  double error;
-};
-Gain gain(const VectorRecord& record, double mu) {
-  const double eta = number(record, "eta0") * std::pow(10.0, -0.02 * number(record, "L"));
-  const double arrives = 1 - std::exp(-eta * mu);
-  const double misaligned = number(record, "ed") * arrives;
-  if (record.text("model") == "simple") {
-    const double y0 = number(record, "Y0");
-    return {y0 + arrives, y0 / 2 + misaligned};
-  }
-  const double pdc = number(record, "pdc");
-  const double pap = number(record, "pap");
-  const double clicks = 1 - (1 - 2 * pdc) * std::exp(-eta * mu);
-  return {clicks * (1 + pap), pdc + misaligned + pap * clicks / 2};
-}
-
-LimInput table_input(const VectorRecord& record) {
-  LimInput in;
-  in.mu = triple(record, "mu");
-  in.p = triple(record, "p");
-  in.epsilon_sec = number(record, "eps_sec");
-  in.correctness_bits = std::log2(2 / number(record, "eps_cor"));
-  const double q = number(record, "q");
-  double per_pulse = 0;
-  for (std::size_t k = 0; k < 3; ++k)
-    per_pulse += q * q * in.p[k] * gain(record, in.mu[k]).detected;
-  const double pulses = record.text("case").find("nX") != std::string::npos
-                            ? number(record, "key_detections") / per_pulse
-                            : number(record, "pulses");
-  for (std::size_t k = 0; k < 3; ++k) {
-    const Gain g = gain(record, in.mu[k]);
-    const double key = pulses * q * q * in.p[k];
-    const double test = pulses * (1 - q) * (1 - q) * in.p[k];
-    in.key.detected[k] = key * g.detected;
-    in.key.errors[k] = key * g.error;
-    in.test.detected[k] = test * g.detected;
-    in.test.errors[k] = test * g.error;
-  }
-  const double n_x = sum(in.key.detected);
-  in.leak_bits = 1.16 * n_x * binary_entropy(sum(in.key.errors) / n_x);
-  return in;
-}
-
-LimInput integer_input(const VectorRecord& record) {
-  LimInput in;
-  in.mu = triple(record, "mu");
-  in.p = triple(record, "p");
-  in.epsilon_sec = number(record, "eps_sec");
-  in.correctness_bits = std::log2(2 / number(record, "eps_cor"));
-  in.key = {triple(record, "key_n"), triple(record, "key_m")};
-  in.test = {triple(record, "test_n"), triple(record, "test_m")};
-  const double n_x = sum(in.key.detected);
-  in.leak_bits = 1.16 * n_x * binary_entropy(sum(in.key.errors) / n_x);
-  return in;
-}
-
-TEST(Lim2014, agrees_with_the_tables) {
-  std::size_t rows = 0;
-  for (const VectorRecord& record : read_vectors("lim2014.txt")) {
-    const bool is_table = record.text("case").starts_with("set");
-    if (!is_table && record.text("case") != "integers") continue;
-    ++rows;
-    const LimInput in = is_table ? table_input(record) : integer_input(record);
-    const LimBounds out = lim2014_bounds(in);
-    if (is_table) {
-      expect_close(record, "nX", sum(in.key.detected));
-      expect_close(record, "nZ", sum(in.test.detected));
-      expect_close(record, "mX", sum(in.key.errors));
-      expect_close(record, "mZ", sum(in.test.errors));
-    } else {
-      expect_close(record, "tau0", out.tau0);
-      expect_close(record, "tau1", out.tau1);
-      expect_close(record, "penalty", out.penalty_bits);
-    }
-    expect_close(record, "sX0", out.s_x0);
-    expect_close(record, "sX1", out.s_x1);
-    expect_close(record, "sZ1", out.s_z1);
-    expect_close(record, "vZ1", out.v_z1);
-    expect_close(record, "phiX", out.phi_x);
-    expect_close(record, "leak", in.leak_bits);
-    expect_close(record, "ell", out.length_bits);
-  }
-  EXPECT_EQ(rows, 17U);
-}
-
-TEST(Lim2014, photon_number_splitting_shows_in_the_bound) {
-  std::size_t rows = 0;
-  for (const VectorRecord& record : read_vectors("lim2014.txt")) {
-    if (record.text("case") != "splitting") continue;
-    ++rows;
-    LimInput in;
-    in.mu = triple(record, "mu");
-    in.p = triple(record, "p");
-    in.epsilon_sec = number(record, "eps_sec");
-    in.key.detected = triple(record, "key_n");
-    expect_close(record, "sX1", lim2014_bounds(in).s_x1);
-  }
-  EXPECT_EQ(rows, 1U);
-}
-
-TEST(Lim2014, entropy_and_gamma_at_their_borders) {
+TEST(Statistics, entropy_and_gamma_at_their_borders) {
   EXPECT_EQ(binary_entropy(0), 0);
   EXPECT_EQ(binary_entropy(0.5), 1);
   EXPECT_EQ(binary_entropy(0.7), 1);
   EXPECT_NEAR(binary_entropy(0.11), 0.499915958, 1e-9);
-  EXPECT_EQ(lim_gamma(1e-10, 0, 1e6, 1e6), 0);
+  EXPECT_EQ(sampling_gamma(1e-10, 0, 1e6, 1e6, 21), 0);
 }
 
 // The integers of the tables, as the counts of a block.
@@ -156,8 +34,8 @@ ProofInput block_input() {
   return in;
 }
 
-KeyLength length_of(const ProofInput& in) {
-  const auto proof = make_proof("lim2014");
+KeyLength length_of(const ProofInput& in, const char* name = "lim2014") {
+  const auto proof = make_proof(name);
   EXPECT_TRUE(proof);
   return (*proof)->key_length(in);
 }
@@ -276,13 +154,18 @@ TEST(Proof, too_small_a_block_says_so) {
 }
 
 TEST(Proof, has_a_name_and_its_assumptions_fit_a_passport) {
-  const auto proof = make_proof("lim2014");
-  ASSERT_TRUE(proof);
-  EXPECT_EQ((*proof)->name(), "lim2014");
-  EXPECT_FALSE((*proof)->assumptions().empty());
-  EXPECT_LE((*proof)->assumptions().size(), 32U);
-  for (const std::string& assumption : (*proof)->assumptions()) EXPECT_LT(assumption.size(), 256U);
-  EXPECT_FALSE(make_proof("lim2013"));
+  for (const char* name : {"lim2014", "variable_length_decoy2", "variable_length_decoy1"}) {
+    const auto proof = make_proof(name);
+    ASSERT_TRUE(proof);
+    EXPECT_EQ((*proof)->name(), name);
+    EXPECT_FALSE((*proof)->assumptions().empty());
+    EXPECT_LE((*proof)->assumptions().size(), 32U);
+    for (const std::string& text : (*proof)->assumptions()) EXPECT_LT(text.size(), 256U);
+  }
+  EXPECT_TRUE(make_proof(default_link_proof));
+  const auto unknown = make_proof("lim2013");
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().cure.find("variable_length_decoy2"), std::string::npos);
 }
 
 }  // namespace
