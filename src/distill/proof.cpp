@@ -24,7 +24,7 @@ MaybeRefusal refuse_basis(const char* name, const BasisCounts& counts,
   }
   if (counts.detected_total() == 0)
     return Refusal{"no_detections", std::string("no detections in the ") + name +
-                                        ": nothing arrives from the fibre"};
+                                        ": the block is too short or the loss too high"};
   return {};
 }
 

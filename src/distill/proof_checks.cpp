@@ -66,7 +66,8 @@ MaybeRefusal refuse_counts(const char* basis, std::span<const double> detected,
     total += detected[k];
   }
   if (total > 0) return {};
-  return Refusal{"no_detections", "no detections" + where + ": nothing arrives from the fibre"};
+  return Refusal{"no_detections",
+                 "no detections" + where + ": the block is too short or the loss too high"};
 }
 
 MaybeRefusal refuse_gains(const char* basis, std::span<const double> detected,
