@@ -11,4 +11,7 @@ namespace quoin {
 void pack_bit_plane(std::span<const std::uint8_t> codes, unsigned plane,
                     std::span<std::uint64_t> words);
 
+// Its vector body: only the words that are full (Highway; see sampling_simd.cpp).
+void pack_full_words(std::span<const std::uint8_t> codes, unsigned plane, std::uint64_t* words);
+
 }  // namespace quoin

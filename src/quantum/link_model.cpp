@@ -1,6 +1,7 @@
 #include "quantum/link_model.hpp"
 
 #include <cmath>
+#include <vector>
 
 namespace quoin {
 
@@ -32,6 +33,50 @@ ClickRates rates(const LinkPhysics& p, double mu, double stray) {
           .wrong_only = (zero.wrong_only + one.wrong_only) / 2};
 }
 
+// The probability that the receiver is alive when a carrier is released, for a receiver that clicks
+// with probability p per live slot: release falls on the live slots behind the click's own dead
+// time with a geometric law, and a later click may have killed it. u(g), alive g slots behind the
+// dead time: one minus the chance of a click in the dead_slots slots before.
+double alive_at_release(double p, double release, std::uint64_t dead_slots) {
+  std::vector<double> alive;
+  double recent = 0;  // sum of the chances of a click in the last dead_slots slots
+  double total = 0;
+  double pending = 1;
+  for (std::size_t g = 0; pending > 1e-12 && g < 1'000'000; ++g) {
+    alive.push_back(1 - p * recent);
+    total += pending * release * alive[g];
+    pending *= 1 - release;
+    recent += alive[g];
+    if (g + 1 > dead_slots) recent -= alive[g - dead_slots];
+  }
+  return total / (1 - pending);
+}
+
+// Light and afterpulses together: each click releases a carrier with the afterpulse probability,
+// and a carrier released into a live slot clicks. Exact to first order in that probability, and
+// close to second.
+double afterpulse_per_live_slot(const LinkPhysics& p, double light) {
+  if (p.afterpulse_probability == 0 || light == 0) return 0;
+  double afterpulse = 0;
+  for (int i = 0; i < 20; ++i) {
+    const double click = light + afterpulse - light * afterpulse;
+    const double alive = alive_at_release(click, p.release_probability(), p.dead_time_slots());
+    // Per slot the receiver clicks `click` times the live fraction, and the releases that find it
+    // alive fall on that fraction of the slots.
+    afterpulse = p.afterpulse_probability * click * alive;
+  }
+  return afterpulse;
+}
+
+// A released carrier clicks in one detector, whatever the pulse.
+void add_afterpulse(ClickRates& rates, double afterpulse) {
+  const double single = rates.gain - rates.double_click;
+  rates.wrong_only *= 1 - afterpulse / 2;
+  rates.wrong_only += (1 - rates.gain) * afterpulse / 2;
+  rates.double_click += single * afterpulse / 2;
+  rates.gain += (1 - rates.gain) * afterpulse;
+}
+
 std::uint64_t rounded(double count) { return static_cast<std::uint64_t>(std::llround(count)); }
 
 }  // namespace
@@ -40,14 +85,21 @@ LinkModel link_model(const LinkPhysics& physics) {
   LinkModel m;
   const double q = physics.key_basis_probability;
   const double same = q * q + (1 - q) * (1 - q);
-  double gain = 0;
-  double errors = 0;
   for (std::size_t k = 0; k < intensity_count; ++k) {
     m.same_basis[k] = rates(physics, physics.mu[k], physics.misalignment);
     m.different_basis[k] = rates(physics, physics.mu[k], 0.5);
     const double pk = physics.intensity_probability[k];
     m.click_probability +=
         pk * (same * m.same_basis[k].gain + (1 - same) * m.different_basis[k].gain);
+  }
+  m.afterpulse_probability = afterpulse_per_live_slot(physics, m.click_probability);
+  m.click_probability += (1 - m.click_probability) * m.afterpulse_probability;
+  double gain = 0;
+  double errors = 0;
+  for (std::size_t k = 0; k < intensity_count; ++k) {
+    const double pk = physics.intensity_probability[k];
+    add_afterpulse(m.same_basis[k], m.afterpulse_probability);
+    add_afterpulse(m.different_basis[k], m.afterpulse_probability);
     gain += pk * m.same_basis[k].gain;
     errors += pk * m.same_basis[k].gain * m.same_basis[k].error_rate();
   }

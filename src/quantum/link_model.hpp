@@ -22,10 +22,11 @@ struct ClickRates {
 struct LinkModel {
   std::array<ClickRates, intensity_count> same_basis;       // equal bases, either basis
   std::array<ClickRates, intensity_count> different_basis;  // wrong_only against Alice's bit
-  double click_probability = 0;                             // of a live slot, over all settings
-  double live_fraction = 1;        // 1 / (1 + click_probability * dead_time_slots)
-  double sifted_key_per_slot = 0;  // key basis on both sides, dead time included
-  double qber_key = 0;             // over all intensities, double clicks at random
+  double click_probability = 0;       // of a live slot, over all settings, afterpulses included
+  double afterpulse_probability = 0;  // that a carrier is released in a live slot
+  double live_fraction = 1;           // 1 / (1 + click_probability * dead_time_slots)
+  double sifted_key_per_slot = 0;     // key basis on both sides, dead time included
+  double qber_key = 0;                // over all intensities, double clicks at random
   double sifted_key_bps = 0;
 };
 

@@ -63,6 +63,10 @@ Status check_receiver(const LinkPhysics& p) {
   if (p.dead_time_slots() > dead_time_slots_max)
     return fail(ErrorCode::configuration, "dead_time_ns covers more than 2^32 slots",
                 "shorten the dead time or lower slot_rate_hz");
+  QUOIN_TRY(check_range("afterpulse_probability", p.afterpulse_probability, 0, 0.9,
+                        "give 0 to 0.9; a click that always causes another never ends"));
+  QUOIN_TRY(check_range("afterpulse_lifetime_ns", p.afterpulse_lifetime_ns, 0.01, 1e6,
+                        "give 0.01 to 1e6"));
   QUOIN_TRY(check_range("retention_s", p.retention_s, 0.001, 1e6, "give 0.001 to 1e6"));
   return check_range("retention_s * slot_rate_hz", p.retention_s * p.slot_rate_hz, 1,
                      retention_slots_max, "shorten retention_s");
@@ -88,6 +92,10 @@ std::uint64_t LinkPhysics::dead_time_slots() const {
   const double shy = slots * (1 - 1e-12);
   const auto whole = static_cast<std::uint64_t>(shy);
   return static_cast<double>(whole) < shy ? whole + 1 : whole;
+}
+
+double LinkPhysics::release_probability() const {
+  return one_minus_exp_of_minus(ns_per_second / (afterpulse_lifetime_ns * slot_rate_hz));
 }
 
 std::uint64_t LinkPhysics::retention_slots() const {

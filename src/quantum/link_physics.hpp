@@ -29,8 +29,10 @@ struct LinkPhysics {
   double misalignment = 0.006;  // probability that a photon takes the wrong port in its own basis
   std::array<double, 2> detector_efficiency{0.85, 0.85};  // detector of outcome 0, of outcome 1
   std::array<double, 2> dark_counts_per_s{100.0, 100.0};  // per detector, gate = whole slot
-  double dead_time_ns = 20;  // after a click in any detector all are off for this long
-  double retention_s = 30;   // how far back Alice's settings are kept
+  double dead_time_ns = 20;            // after a click in any detector all are off for this long
+  double afterpulse_probability = 0;   // that a click causes one more in its detector later on
+  double afterpulse_lifetime_ns = 50;  // of the trapped carrier, counted from the end of dead time
+  double retention_s = 30;             // how far back Alice's settings are kept
 
   // Fibre only, 0..1.
   double fibre_transmittance() const;
@@ -39,6 +41,8 @@ struct LinkPhysics {
   double dark_count_probability(std::size_t detector) const;
   // Slots after a click that are dead for any part of them.
   std::uint64_t dead_time_slots() const;
+  // That a trapped carrier is released in a slot, given that it was not before.
+  double release_probability() const;
   std::uint64_t retention_slots() const;
   DeviceCalibration calibration() const;
 };

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <mutex>
 #include <vector>
 
 #include "kernels/bit_planes.hpp"
-#include "quantum/slot_source.hpp"
+#include "quantum/receiver.hpp"
 
 namespace quoin {
 
@@ -83,7 +84,7 @@ class SimulatedAlice final : public AliceDevice {
  public:
   SimulatedAlice(const LinkPhysics& physics, std::uint64_t seed, const FibreHistory& history,
                  const std::atomic<SlotIndex>& emitted)
-      : physics_(physics), seed_(seed), history_(history), emitted_(emitted) {}
+      : physics_(physics), key_(seed), history_(history), emitted_(emitted) {}
 
   Result<DeviceCalibration> calibration() override { return physics_.calibration(); }
   Result<AliceAnswer> settings_for(SlotIndex first_slot, std::uint64_t slot_count,
@@ -102,19 +103,19 @@ class SimulatedAlice final : public AliceDevice {
                std::span<const std::uint32_t> offsets) const;
   void answer_piece(const Piece& piece, std::uint64_t offset_of_chunk,
                     std::span<const std::uint32_t> offsets, std::uint8_t* codes);
-  const std::vector<std::uint8_t>& all_settings(const SlotStatistics& statistics,
-                                                std::uint64_t chunk);
-  void add_sums(const SlotStatistics& statistics, const Piece& piece);
+  void look_up(std::uint64_t offset_of_chunk, std::span<const std::uint32_t> offsets,
+               std::uint8_t* codes) const;
+  void add_sums(const Piece& piece, const IdleSlots& idle);
   void wipe();
 
   const LinkPhysics& physics_;
-  std::uint64_t seed_;
+  CounterKey key_;
   const FibreHistory& history_;
   const std::atomic<SlotIndex>& emitted_;
   HitChunk hits_;
-  std::vector<std::uint8_t> all_;  // settings of every slot of the chunk, when is_all_derived_
-  bool is_all_derived_ = false;
-  std::array<std::uint64_t, setting_codes> sums_{};
+  SlotCodes all_{};    // scratch: the setting of every slot of a chunk
+  SecretBytes codes_;  // scratch, wiped after each answer
+  SettingCounts sums_{};
 };
 
 Status SimulatedAlice::check(SlotIndex first_slot, std::uint64_t slot_count,
@@ -130,64 +131,70 @@ Status SimulatedAlice::check(SlotIndex first_slot, std::uint64_t slot_count,
     return fail(ErrorCode::not_found,
                 "settings were asked for slots older than the retention window",
                 "ask sooner or raise retention_s");
-  std::uint64_t least = 0;
-  for (const std::uint32_t offset : offsets) {
-    if (offset < least || offset >= slot_count)
-      return fail(ErrorCode::invalid_argument,
-                  "slot offsets must increase and stay inside the block");
-    least = std::uint64_t{offset} + 1;
-  }
+  bool is_ordered = offsets.empty() || offsets.back() < slot_count;
+  for (std::size_t i = 1; i < offsets.size(); ++i) is_ordered &= offsets[i - 1] < offsets[i];
+  if (!is_ordered)
+    return fail(ErrorCode::invalid_argument,
+                "slot offsets must increase and stay inside the block");
   return success();
 }
 
-const std::vector<std::uint8_t>& SimulatedAlice::all_settings(const SlotStatistics& statistics,
-                                                              std::uint64_t chunk) {
-  if (!is_all_derived_) derive_all_settings(statistics, seed_, chunk, hits_, all_);
-  is_all_derived_ = true;
-  return all_;
+void SimulatedAlice::add_sums(const Piece& piece, const IdleSlots& idle) {
+  if (!piece.is_whole()) {
+    idle.all_settings(all_);
+    const std::span all(all_);
+    return count_low_nibbles(all.subspan(piece.low, piece.high - piece.low), sums_);
+  }
+  idle.add_settings(sums_);
+  count_low_nibbles(std::span(hits_.codes).first(hits_.count), sums_);
 }
 
-void SimulatedAlice::add_sums(const SlotStatistics& statistics, const Piece& piece) {
-  if (!piece.is_whole()) {
-    const auto& all = all_settings(statistics, piece.chunk);
-    for (std::uint64_t slot = piece.low; slot < piece.high; ++slot) ++sums_[all[slot]];
+// Codes of hits at the offsets, zero for others.
+void SimulatedAlice::look_up(std::uint64_t offset_of_chunk, std::span<const std::uint32_t> offsets,
+                             std::uint8_t* codes) const {
+  if (!hits_.is_listed) {
+    const std::uint8_t* const slots = hits_.slots.data();
+    const auto base = static_cast<std::uint32_t>(offset_of_chunk);
+    for (std::size_t i = 0; i < offsets.size(); ++i) codes[i] = slots[offsets[i] - base];
     return;
   }
-  const auto idle = derive_idle_counts(statistics, seed_, piece.chunk, hits_.count);
-  for (std::size_t code = 0; code < setting_codes; ++code) sums_[code] += idle[code];
-  for (std::size_t i = 0; i < hits_.count; ++i) ++sums_[hits_.codes[i] & setting_mask];
-}
-
-// `codes` takes one setting per offset. The offset of a slot is offset_of_chunk (modulo 2^64) plus
-// its place in the chunk.
-void SimulatedAlice::answer_piece(const Piece& piece, std::uint64_t offset_of_chunk,
-                                  std::span<const std::uint32_t> offsets, std::uint8_t* codes) {
-  const auto statistics = history_.at(piece.chunk);
-  derive_hits(*statistics, seed_, piece.chunk, hits_);
-  is_all_derived_ = false;
-  const std::uint16_t* positions = hits_.positions.data();
   std::size_t hit = 0;
   for (std::size_t i = 0; i < offsets.size(); ++i) {
     const std::uint64_t place = offsets[i] - offset_of_chunk;
-    while (hit < hits_.count && positions[hit] < place) ++hit;
-    const bool is_hit = hit < hits_.count && positions[hit] == place;
-    codes[i] =
-        is_hit ? hits_.codes[hit] & setting_mask : all_settings(*statistics, piece.chunk)[place];
+    while (hit < hits_.count && hits_.places[hit] < place) ++hit;
+    const bool is_hit = hit < hits_.count && hits_.places[hit] == place;
+    codes[i] = is_hit ? hits_.codes[hit] : std::uint8_t{0};
   }
-  add_sums(*statistics, piece);
+}
+
+// `codes` takes one code per offset, whose low bits are Alice's setting. The offset of a slot is
+// offset_of_chunk (modulo 2^64) plus its place in the chunk.
+void SimulatedAlice::answer_piece(const Piece& piece, std::uint64_t offset_of_chunk,
+                                  std::span<const std::uint32_t> offsets, std::uint8_t* codes) {
+  derive_hits(history_.at(piece.chunk), key_, piece.chunk, hits_);
+  const IdleSlots idle(hits_, key_);
+  look_up(offset_of_chunk, offsets, codes);
+  const std::span looked_up(codes, offsets.size());
+  for (auto at = looked_up.begin(); (at = std::find(at, looked_up.end(), 0)) != looked_up.end();
+       ++at) {
+    const auto i = static_cast<std::size_t>(at - looked_up.begin());
+    // Marked as looked up by a bit that is not the setting's.
+    *at = idle.code_at(offsets[i] - offset_of_chunk) | 1u << trap_plane;
+  }
+  add_sums(piece, idle);
 }
 
 void SimulatedAlice::wipe() {
-  secure_wipe(std::as_writable_bytes(std::span(hits_.codes)));
-  secure_wipe(std::as_writable_bytes(std::span(hits_.words)));
+  hits_.wipe();
   secure_wipe(std::as_writable_bytes(std::span(all_)));
 }
 
 Result<AliceAnswer> SimulatedAlice::settings_for(SlotIndex first_slot, std::uint64_t slot_count,
                                                  std::span<const std::uint32_t> offsets) {
   QUOIN_TRY(check(first_slot, slot_count, offsets));
-  SecretBytes code_memory = SecretBytes::zeroed(offsets.size(), SecretMemory::block);
-  auto* const codes = reinterpret_cast<std::uint8_t*>(code_memory.expose_secret_mutable().data());
+  if (codes_.size_bytes() < offsets.size())
+    codes_ = SecretBytes::zeroed(offsets.size(), SecretMemory::block);
+  auto* const codes = reinterpret_cast<std::uint8_t*>(codes_.expose_secret_mutable().data());
   sums_ = {};
   std::size_t done = 0;
   const SlotIndex end = first_slot + slot_count;
@@ -212,6 +219,7 @@ Result<AliceAnswer> SimulatedAlice::settings_for(SlotIndex first_slot, std::uint
   answer.settings.intensity_is_vacuum = plane_of(all, 3);
   for (std::size_t code = 0; code < setting_codes; ++code)
     answer.emitted.sent[code >> 1 & 1][code >> 2] += sums_[code];
+  secure_wipe(codes_.expose_secret_mutable().first(offsets.size()));
   wipe();
   return answer;
 }
@@ -221,10 +229,10 @@ class SimulatedBob final : public BobDevice {
   SimulatedBob(const LinkPhysics& physics, std::uint64_t seed, FibreHistory& history,
                std::atomic<SlotIndex>& emitted)
       : physics_(physics),
-        dead_slots_(physics.dead_time_slots()),
-        seed_(seed),
+        key_(seed),
         history_(history),
-        emitted_(emitted) {}
+        emitted_(emitted),
+        receiver_(physics, key_) {}
 
   Result<DeviceCalibration> calibration() override { return physics_.calibration(); }
   Result<DetectionEvents> next_block(std::uint64_t slot_count) override;
@@ -233,106 +241,93 @@ class SimulatedBob final : public BobDevice {
  private:
   void load(std::uint64_t chunk);
   std::size_t likely_detections(std::uint64_t slot_count) const;
-  std::size_t accept_live_hits(SlotIndex low, SlotIndex high);
+  std::size_t receive(SlotIndex low, SlotIndex high, SlotIndex first_slot);
+  Result<std::size_t> receive_all(SlotIndex end, DetectionEvents& events);
 
   const LinkPhysics& physics_;
-  std::uint64_t dead_slots_;
-  std::uint64_t seed_;
+  CounterKey key_;
   FibreHistory& history_;
   std::atomic<SlotIndex>& emitted_;
-  SlotIndex position_ = 0;   // the next slot to hand over
-  SlotIndex live_from_ = 0;  // the first slot in which all detectors are alive
+  SlotIndex position_ = 0;  // the next slot to hand over
   HitChunk hits_;
-  std::uint64_t loaded_chunk_ = ~std::uint64_t{0};
-  std::vector<std::uint16_t> accepted_ = std::vector<std::uint16_t>(chunk_slots);
-  std::vector<std::uint8_t> accepted_codes_ = std::vector<std::uint8_t>(chunk_slots);
+  Receiver receiver_;
+  std::vector<std::uint32_t> offsets_ =
+      std::vector<std::uint32_t>(chunk_slots + HitChunk::room);  // of the chunk at hand
+  std::vector<std::uint8_t> chunk_codes_ = std::vector<std::uint8_t>(chunk_slots + HitChunk::room);
+  std::vector<std::uint8_t> codes_;  // of the block at hand
 };
 
 void SimulatedBob::load(std::uint64_t chunk) {
-  if (chunk == loaded_chunk_) return;
-  derive_hits(*history_.fix(chunk), seed_, chunk, hits_);
-  loaded_chunk_ = chunk;
+  if (hits_.statistics != nullptr && hits_.chunk == chunk) return;
+  derive_hits(history_.fix(chunk), key_, chunk, hits_);
 }
 
-// Judged by the loaded chunk, with room to spare: how much to reserve.
+// What a block should bring by the loaded chunk's probability, with five sigma to spare.
 std::size_t SimulatedBob::likely_detections(std::uint64_t slot_count) const {
-  const std::uint64_t hits = slot_count * (hits_.count + 256) / chunk_slots;
-  return std::min({hits + hits / 16, slot_count, block_detections_max});
+  const double p = hits_.statistics->hit_probability();
+  const double likely = static_cast<double>(slot_count) * p /
+                        (1 + p * static_cast<double>(receiver_.dead_slots())) *
+                        (1 + physics_.afterpulse_probability);
+  const auto bound = static_cast<std::uint64_t>(likely + 5 * std::sqrt(likely)) + HitChunk::room;
+  return std::min({bound, slot_count, block_detections_max});
 }
 
-// Hits of slots [low, high) of the loaded chunk that find the detectors alive, into accepted_; how
-// many.
-std::size_t SimulatedBob::accept_live_hits(SlotIndex low, SlotIndex high) {
-  const SlotIndex start = loaded_chunk_ * chunk_slots;
-  const auto first = hits_.positions.begin();
-  const auto last = first + static_cast<std::ptrdiff_t>(hits_.count);
-  const auto place = [&](SlotIndex slot) {
-    const auto at = std::lower_bound(first, last, slot - start,
-                                     [](std::uint16_t a, std::uint64_t b) { return a < b; });
-    return static_cast<std::size_t>(at - first);
-  };
-  const std::size_t end = place(high);
-  const std::uint16_t* positions = hits_.positions.data();
-  const std::uint8_t* codes = hits_.codes.data();
-  std::uint16_t* accepted = accepted_.data();
-  std::uint8_t* accepted_codes = accepted_codes_.data();
-  SlotIndex live_from = live_from_;
-  std::size_t count = 0;
-  for (std::size_t i = place(low); i < end; ++i) {
-    const SlotIndex slot = start + positions[i];
-    const bool is_live = slot >= live_from;
-    accepted[count] = positions[i];
-    accepted_codes[count] = codes[i];
-    count += is_live ? 1 : 0;
-    live_from = is_live ? slot + 1 + dead_slots_ : live_from;
+// Detections of slots [low, high), all of one chunk, into offsets_ and chunk_codes_; how many.
+std::size_t SimulatedBob::receive(SlotIndex low, SlotIndex high, SlotIndex first_slot) {
+  load(low / chunk_slots);
+  const SlotIndex start = hits_.chunk * chunk_slots;
+  // Modulo 2^32: what is added to a place in the chunk brings it back into the block.
+  const auto first_offset = static_cast<std::uint32_t>(start - first_slot);
+  return receiver_.receive(hits_, low - start, high - start, first_offset, offsets_.data(),
+                           chunk_codes_.data());
+}
+
+// Slots [position_, end): offsets into `events`, codes into codes_.
+Result<std::size_t> SimulatedBob::receive_all(SlotIndex end, DetectionEvents& events) {
+  load(position_ / chunk_slots);
+  events.offsets.reserve(likely_detections(end - position_));
+  codes_.clear();
+  for (SlotIndex slot = position_; slot < end;) {
+    const SlotIndex high = std::min(end, (slot / chunk_slots + 1) * chunk_slots);
+    const std::size_t count = receive(slot, high, position_);
+    if (codes_.size() + count > block_detections_max)
+      return fail(ErrorCode::too_large, "the block has more than 2^25 detections",
+                  "ask for fewer slots");
+    const auto added = static_cast<std::ptrdiff_t>(count);
+    events.offsets.insert(events.offsets.end(), offsets_.begin(), offsets_.begin() + added);
+    codes_.insert(codes_.end(), chunk_codes_.begin(), chunk_codes_.begin() + added);
+    slot = high;
   }
-  live_from_ = live_from;
-  return count;
+  return codes_.size();
 }
 
 Result<DetectionEvents> SimulatedBob::next_block(std::uint64_t slot_count) {
   QUOIN_TRY(check_slot_count(slot_count));
   if (position_ > slots_of_a_run_max)
     return fail(ErrorCode::exhausted, "the run of the device is over", "start the device again");
-  const SlotIndex live_from_before = live_from_;
+  Receiver::Memory before = receiver_.memory();
+  const SlotIndex live_from_before = before.live_from;
   const SlotIndex end = position_ + slot_count;
   DetectionEvents events;
   events.first_slot = position_;
   events.slot_count = slot_count;
-  std::vector<std::uint8_t> codes;
-  load(position_ / chunk_slots);
-  events.offsets.reserve(likely_detections(slot_count));
-  codes.reserve(events.offsets.capacity());
-  for (SlotIndex slot = position_; slot < end;) {
-    load(slot / chunk_slots);
-    const SlotIndex start = loaded_chunk_ * chunk_slots;
-    const SlotIndex high = std::min(end, start + chunk_slots);
-    const std::size_t count = accept_live_hits(slot, high);
-    const std::size_t before = events.offsets.size();
-    if (before + count > block_detections_max) {
-      live_from_ = live_from_before;
-      return fail(ErrorCode::too_large, "the block has more than 2^25 detections",
-                  "ask for fewer slots");
-    }
-    events.offsets.resize(before + count);
-    const auto shift = static_cast<std::uint32_t>(start - position_);
-    for (std::size_t i = 0; i < count; ++i)
-      events.offsets[before + i] = static_cast<std::uint32_t>(accepted_[i] + shift);
-    codes.insert(codes.end(), accepted_codes_.begin(),
-                 accepted_codes_.begin() + static_cast<std::ptrdiff_t>(count));
-    slot = high;
+  const auto received = receive_all(end, events);
+  if (!received) {
+    receiver_.restore(std::move(before));
+    hits_.statistics.reset();
+    return received.failure();
   }
-  events.basis_is_test = plane_of(codes, bob_test_plane);
-  events.clicked_0 = plane_of(codes, click_0_plane);
-  events.clicked_1 = plane_of(codes, click_0_plane + 1);
+  events.basis_is_test = plane_of(codes_, bob_test_plane);
+  events.clicked_0 = plane_of(codes_, click_0_plane);
+  events.clicked_1 = plane_of(codes_, click_0_plane + 1);
   // A common dead time lets no click happen while it lasts, so every click is in an entry.
   events.singles = {events.clicked_0.count_ones(), events.clicked_1.count_ones()};
   const auto dead_after = [this](SlotIndex slot) {
-    return live_from_ > slot ? live_from_ - slot : SlotIndex{0};
+    return receiver_.live_from() > slot ? receiver_.live_from() - slot : SlotIndex{0};
   };
   const std::uint64_t dead_before = live_from_before > position_ ? live_from_before - position_ : 0;
   events.slots_dropped_dead_time =
-      dead_before + events.offsets.size() * dead_slots_ - dead_after(end);
+      dead_before + events.offsets.size() * receiver_.dead_slots() - dead_after(end);
   position_ = end;
   emitted_.store(end);
   return events;
@@ -344,9 +339,8 @@ void SimulatedBob::skip_to(SlotIndex slot) {
   const std::uint64_t chunk = slot / chunk_slots;
   const SlotIndex start = chunk == 0 ? 0 : (chunk - 1) * chunk_slots;
   for (SlotIndex low = std::max(start, position_); low < slot;) {
-    load(low / chunk_slots);
-    const SlotIndex high = std::min(slot, (loaded_chunk_ + 1) * chunk_slots);
-    accept_live_hits(low, high);
+    const SlotIndex high = std::min(slot, (low / chunk_slots + 1) * chunk_slots);
+    receive(low, high, low);
     low = high;
   }
   position_ = slot;

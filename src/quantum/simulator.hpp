@@ -1,11 +1,11 @@
 // The simulated quantum link: decoy-state BB84 with weak coherent pulses, biased active bases,
-// fibre loss, misalignment, efficiency, dark counts, dead time and an optional Eve. One object per
-// fibre; its two devices may be used from two threads. Equal physics, seed and calls of set_eve
-// give equal results on any machine, however the slots are split into blocks.
+// fibre loss, misalignment, efficiency, dark counts, dead time, afterpulses and an optional Eve. One
+// object per fibre; its two devices may be used from two threads. Equal physics, seed and calls of
+// set_eve give equal results on any machine, however the slots are split into blocks.
 //
-// Randomness is counter-based, keyed by (seed, chunk of 2^16 slots): slots without a detection are
-// never drawn, and Alice's side derives settings again instead of storing them, so memory does not
-// grow with retention.
+// Randomness is counter-based, keyed by seed and chunk of 2^16 slots: slots without a detection are
+// hardly drawn at all, and Alice's side derives settings again instead of storing them, so memory
+// does not grow with retention.
 #pragma once
 
 #include <cstdint>
