@@ -4,7 +4,6 @@
 #include <bit>
 
 #include "core/check.hpp"
-#include "kernels/gf2_fft_basis.hpp"
 #include "kernels/gf2_fft_field.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -331,6 +330,121 @@ static void transform(const Twiddles& t, const LaneMatrices& lanes, Memory at, s
   if constexpr (!is_forward) here();
 }
 
+// --- Between the powers of Y and the basis of the transform (gf2_fft_basis.hpp), depth first.
+
+// words[to ..) += words[from ..), `count` of them; the runs do not overlap.
+static HWY_INLINE void add_run(std::uint64_t* words, std::size_t to, std::size_t from,
+                               std::size_t count) {
+  const D d;
+  const std::size_t wide = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + wide <= count; i += wide)
+    hn::StoreU(hn::Xor(hn::LoadU(d, words + to + i), hn::LoadU(d, words + from + i)), d,
+               words + to + i);
+  for (; i < count; ++i) words[to + i] ^= words[from + i];
+}
+
+// A block of 2a words by Y^a + Y^b, or back.
+template <bool is_forward>
+static void divide(std::uint64_t* words, std::size_t a, std::size_t b) {
+  if constexpr (!is_forward) add_run(words, b, a, a - b);
+  add_run(words, a, 2 * a - b, b);
+  if constexpr (is_forward) add_run(words, b, a, a - b);
+}
+
+static HWY_INLINE void add_to(std::uint64_t& a, std::uint64_t b) { a ^= b; }
+static HWY_INLINE void add_to(V& a, V b) { a = hn::Xor(a, b); }
+
+// The whole conversion of sixteen coefficients: by s_2^2, by s_2, their coefficients by s_1, and
+// the powers of s_2 by s_1.
+template <class T>
+static HWY_INLINE void sixteen_to_novel(T* x) {
+  add_to(x[8], x[14]);
+  add_to(x[9], x[15]);
+  for (int i = 2; i < 8; ++i) add_to(x[i], x[i + 6]);
+  for (int h = 0; h < 16; h += 8) {
+    add_to(x[h + 4], x[h + 7]);
+    for (int i = 1; i < 4; ++i) add_to(x[h + i], x[h + i + 3]);
+  }
+  for (int q = 0; q < 16; q += 4) {
+    add_to(x[q + 2], x[q + 3]);
+    add_to(x[q + 1], x[q + 2]);
+  }
+  for (int r = 0; r < 4; ++r) {
+    add_to(x[8 + r], x[12 + r]);
+    add_to(x[4 + r], x[8 + r]);
+  }
+}
+template <class T>
+static HWY_INLINE void sixteen_from_novel(T* x) {
+  for (int r = 0; r < 4; ++r) {
+    add_to(x[4 + r], x[8 + r]);
+    add_to(x[8 + r], x[12 + r]);
+  }
+  for (int q = 0; q < 16; q += 4) {
+    add_to(x[q + 1], x[q + 2]);
+    add_to(x[q + 2], x[q + 3]);
+  }
+  for (int h = 0; h < 16; h += 8) {
+    for (int i = 1; i < 4; ++i) add_to(x[h + i], x[h + i + 3]);
+    add_to(x[h + 4], x[h + 7]);
+  }
+  for (int i = 2; i < 8; ++i) add_to(x[i], x[i + 6]);
+  add_to(x[8], x[14]);
+  add_to(x[9], x[15]);
+}
+
+// Sixteen coefficients of `stride` words each: one word, or whole vectors.
+template <bool is_forward>
+static void convert_sixteen(std::uint64_t* words, std::size_t stride) {
+  const D d;
+  if (stride == 1) {
+    std::uint64_t x[16];
+    for (int i = 0; i < 16; ++i) x[i] = words[i];
+    is_forward ? sixteen_to_novel(x) : sixteen_from_novel(x);
+    for (int i = 0; i < 16; ++i) words[i] = x[i];
+    return;
+  }
+  for (std::size_t at = 0; at < stride; at += hn::Lanes(d)) {
+    V x[16];
+    for (std::size_t i = 0; i < 16; ++i) x[i] = hn::LoadU(d, words + at + i * stride);
+    is_forward ? sixteen_to_novel(x) : sixteen_from_novel(x);
+    for (std::size_t i = 0; i < 16; ++i) hn::StoreU(x[i], d, words + at + i * stride);
+  }
+}
+
+template <bool is_forward>
+static void convert(std::uint64_t* words, unsigned log2_size, std::size_t stride);
+
+// Expands 2^(power + levels) coefficients in powers of s_power and converts the coefficients of
+// that, or back.
+template <bool is_forward>
+static void expand(std::uint64_t* words, unsigned power, unsigned levels, std::size_t stride) {
+  if (levels == 0) {
+    convert<is_forward>(words, power, stride);
+    return;
+  }
+  const std::size_t a = stride << (power + levels - 1);
+  if constexpr (is_forward) divide<true>(words, a, stride << (levels - 1));
+  expand<is_forward>(words, power, levels - 1, stride);
+  expand<is_forward>(words + a, power, levels - 1, stride);
+  if constexpr (!is_forward) divide<false>(words, a, stride << (levels - 1));
+}
+
+template <bool is_forward>
+static void convert(std::uint64_t* words, unsigned log2_size, std::size_t stride) {
+  if (log2_size < 2) return;
+  if (log2_size == 4) {
+    convert_sixteen<is_forward>(words, stride);
+    return;
+  }
+  unsigned power = 1;
+  while (2 * power < log2_size) power *= 2;
+  if constexpr (!is_forward) convert<false>(words, log2_size - power, stride << power);
+  expand<is_forward>(words, power, log2_size - power, stride);
+  if constexpr (is_forward) convert<true>(words, log2_size - power, stride << power);
+}
+
 static void transpose_plane(MutableWordSpan plane) {
   const D d;
   for (std::size_t i = 0; i < plane.size(); i += hn::Lanes(d))
@@ -339,23 +453,21 @@ static void transpose_plane(MutableWordSpan plane) {
 
 static void forward(const Gf2FftPlanes& out, WordSpan words) {
   const std::size_t points = out.low.size();
-  const auto log2_points = static_cast<unsigned>(std::countr_zero(points));
   // A polynomial of few coefficients needs no layers above them: there every b is zero.
   const std::size_t used = std::max<std::size_t>(64, std::bit_ceil(words.size()));
   const MutableWordSpan first = out.low.first(used);
   std::ranges::copy(words, first.begin());
   std::ranges::fill(first.subspan(words.size()), 0);
-  gf2_fft_to_novel_basis(first);
+  const auto log2_used = static_cast<unsigned>(std::countr_zero(used));
+  convert<true>(first.data(), log2_used, 1);
   transpose_plane(first);
   for (std::size_t at = used; at < points; at += used)
     std::ranges::copy(first, out.low.subspan(at).begin());
   std::ranges::fill(out.high, 0);
   const Twiddles& t = twiddles();
   const LaneMatrices lanes(t);
-  const auto log2_used = static_cast<unsigned>(std::countr_zero(used));
   for (std::size_t start = 0; start < points; start += used)
     transform<true>(t, lanes, {out.low.data(), out.high.data()}, start, log2_used);
-  static_cast<void>(log2_points);
   transpose_plane(out.low);
   transpose_plane(out.high);
 }
@@ -366,12 +478,12 @@ static void inverse_add(MutableWordSpan out, std::size_t skip, const Gf2FftPlane
   const LaneMatrices lanes(t);
   transpose_plane(values.low);
   transpose_plane(values.high);
-  transform<false>(t, lanes, {values.low.data(), values.high.data()}, 0,
-                   static_cast<unsigned>(std::countr_zero(points)));
+  const auto log2_points = static_cast<unsigned>(std::countr_zero(points));
+  transform<false>(t, lanes, {values.low.data(), values.high.data()}, 0, log2_points);
   transpose_plane(values.low);
   transpose_plane(values.high);
-  gf2_fft_from_novel_basis(values.low);
-  gf2_fft_from_novel_basis(values.high);
+  convert<false>(values.low.data(), log2_points, 1);
+  convert<false>(values.high.data(), log2_points, 1);
   for (std::size_t i = 0; i < out.size() && skip + i <= points; ++i) {
     if (skip + i < points) out[i] ^= values.low[skip + i];
     if (skip + i > 0) out[i] ^= values.high[skip + i - 1];

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "kernels/bit_ops.hpp"
 #include "kernels/gf2_fft.hpp"
@@ -89,13 +90,17 @@ ToeplitzMatrix::ToeplitzMatrix(WordSpan diagonals, std::size_t rows, std::size_t
 
 ToeplitzMatrix::ToeplitzMatrix(WordSpan diagonals, std::size_t rows, std::size_t columns,
                                const ToeplitzPlan& plan)
-    : plan_(plan), rows_(rows), columns_(columns), diagonals_() {
+    : plan_(plan), rows_(rows), columns_(columns) {
   QUOIN_INVARIANT(rows > 0 && columns > 0 && rows <= size_limit && columns <= size_limit - rows,
                   "a Toeplitz matrix of an unsupported size");
   QUOIN_INVARIANT(diagonals.size() == words_for_bits(rows + columns - 1),
                   "a Toeplitz matrix and its diagonals differ in size");
-  diagonals_.assign(diagonals.begin(), diagonals.end());
-  if (plan_.method == ToeplitzMethod::additive_fft) transform_diagonals();
+  if (plan_.method == ToeplitzMethod::additive_fft) {
+    transform_diagonals(diagonals);
+    return;
+  }
+  diagonals_ = SecretBits::zeroed(diagonals.size() * 64);
+  std::ranges::copy(diagonals, diagonals_.expose_secret_mutable().begin());
 }
 
 void ToeplitzMatrix::multiply_add(MutableWordSpan out, WordSpan bits, std::size_t first) const {
@@ -122,7 +127,7 @@ void ToeplitzMatrix::add_by_squares(MutableWordSpan out, WordSpan bits, std::siz
       const auto lowest = static_cast<std::int64_t>(row + columns_) -
                           static_cast<std::int64_t>(at + 1) -
                           static_cast<std::int64_t>(square_bits);
-      copy_bits(diagonals_, lowest, diagonals);
+      copy_bits(diagonals_.expose_secret(), lowest, diagonals);
       copy_vector(bits, first, columns_, at, column.expose_secret_mutable());
       gf2_toeplitz_add(row_words, diagonals, column.expose_secret(),
                        scratch.expose_secret_mutable());
@@ -148,19 +153,19 @@ ToeplitzMatrix::Blocks ToeplitzMatrix::blocks() const {
   return b;
 }
 
-void ToeplitzMatrix::transform_diagonals() {
+void ToeplitzMatrix::transform_diagonals(WordSpan diagonals) {
   const Blocks b = blocks();
   const auto moved_up =
       static_cast<std::int64_t>(b.columns * b.words * 64) - static_cast<std::int64_t>(columns_ - 1);
-  std::vector<std::uint64_t> planes((b.rows + b.columns) * 2 * b.stride);
+  diagonals_ = SecretBits::zeroed((b.rows + b.columns) * 2 * b.stride * 64);
+  const MutableWordSpan planes = diagonals_.expose_secret_mutable();
   std::vector<std::uint64_t> block(b.words);
   for (std::size_t i = 0; i < b.rows + b.columns; ++i) {
-    copy_bits(diagonals_, static_cast<std::int64_t>(i * b.words * 64) - moved_up, block);
-    const MutableWordSpan low = MutableWordSpan(planes).subspan(2 * i * b.stride, b.points);
-    gf2_fft_forward({low, MutableWordSpan(planes).subspan((2 * i + 1) * b.stride, b.points)},
+    copy_bits(diagonals, static_cast<std::int64_t>(i * b.words * 64) - moved_up, block);
+    gf2_fft_forward({planes.subspan(2 * i * b.stride, b.points),
+                     planes.subspan((2 * i + 1) * b.stride, b.points)},
                     block);
   }
-  diagonals_ = std::move(planes);
 }
 
 // Turns the planes of the vector's blocks into those of the sums, a slice of points at a time:
@@ -179,7 +184,7 @@ void ToeplitzMatrix::multiply_slices(const Blocks& b, MutableWordSpan planes) co
     for (std::size_t j = 0; j < b.columns; ++j) vector[j] = slice(planes, j);
     for (std::size_t r = 0; r < sums; ++r) {
       for (std::size_t j = 0; j < b.columns; ++j)
-        matrix[j] = slice(diagonals_, b.columns - 1 + r - j);
+        matrix[j] = slice(diagonals_.expose_secret(), b.columns - 1 + r - j);
       gf2_fft_sum_products({sums_words.subspan(2 * r * slice_points, slice_points),
                             sums_words.subspan((2 * r + 1) * slice_points, slice_points)},
                            matrix, vector);

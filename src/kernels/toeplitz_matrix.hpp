@@ -4,8 +4,6 @@
 // (gf2_fft.hpp), of which the matrix's half is done when it is made. Time depends on sizes only.
 #pragma once
 
-#include <vector>
-
 #include "core/bits.hpp"
 
 namespace quoin {
@@ -45,7 +43,7 @@ class ToeplitzMatrix {
     std::size_t stride;   // words from one plane to the next
   };
   Blocks blocks() const;
-  void transform_diagonals();
+  void transform_diagonals(WordSpan diagonals);
   void add_by_squares(MutableWordSpan out, WordSpan bits, std::size_t first) const;
   void add_by_fft(MutableWordSpan out, WordSpan bits, std::size_t first) const;
   void multiply_slices(const Blocks& b, MutableWordSpan planes) const;
@@ -53,8 +51,9 @@ class ToeplitzMatrix {
   ToeplitzPlan plan_;
   std::size_t rows_;
   std::size_t columns_;
-  // Karatsuba: the diagonals themselves. FFT: the planes of their blocks' transforms.
-  std::vector<std::uint64_t> diagonals_;
+  // Karatsuba: the diagonals themselves. FFT: the planes of their blocks' transforms. Not secret,
+  // but at home where blocks are: in large pages.
+  SecretBits diagonals_;
 };
 
 }  // namespace quoin
