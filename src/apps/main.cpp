@@ -9,6 +9,7 @@
 #include "apps/key_commands.hpp"
 #include "apps/nearest.hpp"
 #include "apps/node.hpp"
+#include "apps/proof_command.hpp"
 #include "apps/setup_commands.hpp"
 #include "apps/sim_command.hpp"
 #include "apps/status_file.hpp"
@@ -53,6 +54,7 @@ struct Options {
   std::string pair_line;
   std::uint32_t wait_s = 60;
   SimOptions sim;
+  ProofOptions proof;
 };
 
 template <class Then>
@@ -423,6 +425,20 @@ void add_sim(CLI::App& app, Options& o) {
   sim->callback([&o] { exit_code = run_sim(o.sim); });
 }
 
+void add_proof(CLI::App& app, Options& o) {
+  CLI::App* proof = app.add_subcommand(
+      "proof", "length of the secret key from counts, with every step of the derivation");
+  proof->footer(
+      "Example: quoin proof six_state --json <<< '{\"n\": 1000000, \"m\": 50000}'\n"
+      "         quoin proof --list\n"
+      "The counts come as a JSON object on standard input; --list shows each proof's fields and an "
+      "example.\nA length of 0 with its reason is an answer too: exit status 0.");
+  proof->add_option("NAME", o.proof.name, "the proof, such as lim2014");
+  proof->add_flag("--json", o.proof.as_json, "print one JSON object");
+  proof->add_flag("--list", o.proof.lists, "all proofs, their fields and examples");
+  proof->callback([&o] { exit_code = run_proof(o.proof); });
+}
+
 // What was typed wrong, what may have been meant, and where the help is.
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* command = &app;
@@ -470,6 +486,7 @@ int main(int argc, char** argv) {
   add_pki(app, options);
   add_fibre(app, options);
   add_sim(app, options);
+  add_proof(app, options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

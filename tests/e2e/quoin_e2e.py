@@ -89,10 +89,10 @@ def before_exec(limits):
     return prepare
 
 
-def run(arguments, limit_s=60, command=None, cwd=None, limits=None):
-    """`quoin ARGUMENTS`, or another program, to its end."""
+def run(arguments, limit_s=60, command=None, cwd=None, limits=None, typed=b""):
+    """`quoin ARGUMENTS`, or another program, to its end; `typed` is its standard input."""
     start = time.monotonic()
-    done = subprocess.run([command or program, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
+    done = subprocess.run([command or program, *map(str, arguments)], input=typed, capture_output=True,
                           timeout=limit_s, cwd=cwd, preexec_fn=before_exec(limits), check=False)
     ran = Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"),
               time.monotonic() - start)
