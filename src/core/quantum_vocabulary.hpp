@@ -45,8 +45,8 @@ struct DetectionEvents {
   std::uint64_t slot_count = 0;
   std::vector<std::uint32_t> offsets;  // slot - first_slot, strictly increasing
   BitString basis_is_test;             // Bob's basis choice, per entry
-  BitString clicked_0;                 // click mask: detector of outcome 0, per entry
-  BitString clicked_1;                 // click mask: detector of outcome 1; both set = double click
+  SecretBits clicked_0;                // click mask: detector of outcome 0, per entry
+  SecretBits clicked_1;                // click mask: detector of outcome 1; both set = double click
   std::array<std::uint64_t, 2> singles{};     // all clicks per detector, dead-time drops included
   std::uint64_t slots_dropped_dead_time = 0;  // slots left out since any detector was dead
 };

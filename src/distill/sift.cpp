@@ -119,8 +119,8 @@ Result<ResolvedDetections> resolve_detections(DetectionEvents&& events, SecretRa
     return fail(ErrorCode::malformed, "the device's planes differ in length");
   QUOIN_TRY(check_positions(device.slot_count, device.offsets));
 
-  const WordSpan zero = device.clicked_0.words();
-  const WordSpan one = device.clicked_1.words();
+  const WordSpan zero = device.clicked_0.expose_secret();
+  const WordSpan one = device.clicked_1.expose_secret();
   std::size_t clicked = 0;
   for (std::size_t w = 0; w < zero.size(); ++w)
     clicked += static_cast<std::size_t>(std::popcount(zero[w] | one[w]));

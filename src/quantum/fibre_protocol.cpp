@@ -83,6 +83,22 @@ BitString take_plane(ByteReader& in, std::size_t entries) {
   return plane;
 }
 
+// As BitString travels: length and bytes.
+void put_secret_bits(ByteWriter& out, const SecretBits& bits) {
+  out.u32(static_cast<std::uint32_t>(bits.size_bits()));
+  if (!bits.empty()) out.fixed(bits.expose_secret_bytes());
+}
+SecretBits take_secret_bits(ByteReader& in, std::size_t entries) {
+  const std::uint32_t size_bits = in.u32();
+  if (size_bits != entries) in.mark_failed();
+  const ByteSpan bytes = in.fixed(bytes_for_bits(size_bits));
+  if (in.failed() || size_bits == 0) return {};
+  SecretBits bits = SecretBits::zeroed(size_bits);
+  std::memcpy(bits.expose_secret_mutable().data(), bytes.data(), bytes.size());
+  if ((bits.expose_secret().back() & ~last_word_mask(size_bits)) != 0) in.mark_failed();
+  return bits;
+}
+
 // Requests, encode and decode side by side.
 
 Result<Bytes> encode_one(const FibreHello& hello) {
@@ -185,7 +201,9 @@ Result<Bytes> encode_one(const DetectionEvents& events) {
   ByteWriter out = begin(MessageType::detections);
   out.u64(events.first_slot).u64(events.slot_count);
   put_offsets(out, events.offsets, events.slot_count);
-  out.bits(events.basis_is_test).bits(events.clicked_0).bits(events.clicked_1);
+  out.bits(events.basis_is_test);
+  put_secret_bits(out, events.clicked_0);
+  put_secret_bits(out, events.clicked_1);
   out.u64(events.singles[0]).u64(events.singles[1]).u64(events.slots_dropped_dead_time);
   return frame(out);
 }
@@ -195,14 +213,15 @@ DetectionEvents take_detections(ByteReader& in) {
   events.slot_count = take_slot_count(in);
   events.offsets = take_offsets(in, events.slot_count, block_detections_max);
   events.basis_is_test = take_plane(in, events.offsets.size());
-  events.clicked_0 = take_plane(in, events.offsets.size());
-  events.clicked_1 = take_plane(in, events.offsets.size());
+  events.clicked_0 = take_secret_bits(in, events.offsets.size());
+  events.clicked_1 = take_secret_bits(in, events.offsets.size());
   for (std::uint64_t& singles : events.singles) singles = in.u64();
   events.slots_dropped_dead_time = in.u64();
   if (in.failed()) return events;
   for (std::size_t w = 0; w < words_for_bits(events.offsets.size()); ++w) {
     // Every entry is a click.
-    const std::uint64_t clicked = events.clicked_0.words()[w] | events.clicked_1.words()[w];
+    const std::uint64_t clicked =
+        events.clicked_0.expose_secret()[w] | events.clicked_1.expose_secret()[w];
     const bool is_last = w + 1 == words_for_bits(events.offsets.size());
     if (clicked != (is_last ? last_word_mask(events.offsets.size()) : ~std::uint64_t{0}))
       in.mark_failed();
@@ -219,17 +238,6 @@ Result<Bytes> encode_one(const AliceAnswer& answer) {
   out.bits(s.basis_is_test).bits(s.intensity_is_decoy).bits(s.intensity_is_vacuum);
   out.u32(static_cast<std::uint32_t>(s.bits.size_bits()));
   return frame(out, s.bits.empty() ? ByteSpan{} : s.bits.expose_secret_bytes());
-}
-
-SecretBits take_secret_bits(ByteReader& in, std::size_t entries) {
-  const std::uint32_t size_bits = in.u32();
-  if (size_bits != entries) in.mark_failed();
-  const ByteSpan bytes = in.fixed(bytes_for_bits(size_bits));
-  if (in.failed() || size_bits == 0) return {};
-  SecretBits bits = SecretBits::zeroed(size_bits);
-  std::memcpy(bits.expose_secret_mutable().data(), bytes.data(), bytes.size());
-  if ((bits.expose_secret().back() & ~last_word_mask(size_bits)) != 0) in.mark_failed();
-  return bits;
 }
 
 AliceAnswer take_settings(ByteReader& in) {

@@ -80,6 +80,12 @@ BitString plane_of(std::span<const std::uint8_t> codes, unsigned plane) {
   return bits;
 }
 
+SecretBits secret_plane_of(std::span<const std::uint8_t> codes, unsigned plane) {
+  SecretBits bits = SecretBits::zeroed(codes.size());
+  if (!codes.empty()) pack_bit_plane(codes, plane, bits.expose_secret_mutable());
+  return bits;
+}
+
 class SimulatedAlice final : public AliceDevice {
  public:
   SimulatedAlice(const LinkPhysics& physics, std::uint64_t seed, const FibreHistory& history,
@@ -212,8 +218,7 @@ Result<AliceAnswer> SimulatedAlice::settings_for(SlotIndex first_slot, std::uint
   }
   AliceAnswer answer;
   const std::span<const std::uint8_t> all(codes, offsets.size());
-  answer.settings.bits = SecretBits::zeroed(offsets.size());
-  if (!offsets.empty()) pack_bit_plane(all, 0, answer.settings.bits.expose_secret_mutable());
+  answer.settings.bits = secret_plane_of(all, 0);
   answer.settings.basis_is_test = plane_of(all, 1);
   answer.settings.intensity_is_decoy = plane_of(all, 2);
   answer.settings.intensity_is_vacuum = plane_of(all, 3);
@@ -318,10 +323,11 @@ Result<DetectionEvents> SimulatedBob::next_block(std::uint64_t slot_count) {
     return received.failure();
   }
   events.basis_is_test = plane_of(codes_, bob_test_plane);
-  events.clicked_0 = plane_of(codes_, click_0_plane);
-  events.clicked_1 = plane_of(codes_, click_0_plane + 1);
+  events.clicked_0 = secret_plane_of(codes_, click_0_plane);
+  events.clicked_1 = secret_plane_of(codes_, click_0_plane + 1);
   // A common dead time lets no click happen while it lasts, so every click is in an entry.
-  events.singles = {events.clicked_0.count_ones(), events.clicked_1.count_ones()};
+  events.singles = {popcount(events.clicked_0.expose_secret()),
+                    popcount(events.clicked_1.expose_secret())};
   const auto dead_after = [this](SlotIndex slot) {
     return receiver_.live_from() > slot ? receiver_.live_from() - slot : SlotIndex{0};
   };

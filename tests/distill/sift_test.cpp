@@ -25,7 +25,7 @@ Link simulate(std::uint64_t seed, std::uint64_t slots, double click) {
   Link link;
   link.events.first_slot = 1'000'000'007;
   link.events.slot_count = slots;
-  BitString alice_bits;
+  BitString alice_bits, clicked_0, clicked_1;
   const auto chance = [&](double p) {
     return std::ldexp(static_cast<double>(engine() >> 11), -53) < p;
   };
@@ -43,8 +43,8 @@ Link simulate(std::uint64_t seed, std::uint64_t slots, double click) {
     const bool is_double = chance(0.02);
     link.events.offsets.push_back(static_cast<std::uint32_t>(slot));
     link.events.basis_is_test.push_back(bob_is_test);
-    link.events.clicked_0.push_back(!outcome || is_double);
-    link.events.clicked_1.push_back(outcome || is_double);
+    clicked_0.push_back(!outcome || is_double);
+    clicked_1.push_back(outcome || is_double);
     link.settings.basis_is_test.push_back(basis == Basis::test_z);
     link.settings.intensity_is_decoy.push_back(intensity == Intensity::decoy);
     link.settings.intensity_is_vacuum.push_back(intensity == Intensity::vacuum);
@@ -54,7 +54,20 @@ Link simulate(std::uint64_t seed, std::uint64_t slots, double click) {
     link.intensities.push_back(intensity);
   }
   link.settings.bits = to_secret(alice_bits);
+  link.events.clicked_0 = to_secret(clicked_0);
+  link.events.clicked_1 = to_secret(clicked_1);
   return link;
+}
+
+DetectionEvents copy_of(const DetectionEvents& events) {
+  return {events.first_slot,
+          events.slot_count,
+          events.offsets,
+          events.basis_is_test,
+          events.clicked_0.clone_secret(),
+          events.clicked_1.clone_secret(),
+          events.singles,
+          events.slots_dropped_dead_time};
 }
 
 SettingPlanes copy_of(const SettingPlanes& planes) {
@@ -91,7 +104,7 @@ TEST(Sift, both_sides_agree_with_a_count_one_by_one) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Link link = simulate(seed, 5000 + seed * 37, seed % 3 == 0 ? 0.6 : 0.05);
     SeededSecretRandom random(seed);
-    auto resolved = resolve_detections(DetectionEvents(link.events), random);
+    auto resolved = resolve_detections(copy_of(link.events), random);
     ASSERT_TRUE(resolved) << resolved.error().text();
     const BitString outcomes = to_public(resolved->outcomes.bits());
     const auto commitment = decode_commitment(encode(resolved->commitment), {});
@@ -132,11 +145,11 @@ TEST(Sift, double_clicks_become_random_bits_and_are_counted) {
   events.slot_count = entries;
   for (std::uint32_t i = 0; i < entries; ++i) events.offsets.push_back(i);
   events.basis_is_test = BitString(entries);
-  events.clicked_0 = BitString(entries);
-  events.clicked_1 = BitString(entries);
+  events.clicked_0 = SecretBits::zeroed(entries);
+  events.clicked_1 = SecretBits::zeroed(entries);
   for (std::size_t i = 0; i < entries; ++i) {
-    events.clicked_0.set(i, true);
-    events.clicked_1.set(i, i % 2 == 0);
+    assign_bit(events.clicked_0.expose_secret_mutable(), i, true);
+    assign_bit(events.clicked_1.expose_secret_mutable(), i, i % 2 == 0);
   }
   SeededSecretRandom random(1);
   const auto resolved = resolve_detections(std::move(events), random);
@@ -152,7 +165,7 @@ TEST(Sift, the_device_is_not_trusted_to_be_well_formed) {
   const Link link = simulate(3, 3000, 0.1);
   SeededSecretRandom random(1);
   const auto attempt = [&](auto spoil) {
-    DetectionEvents events = link.events;
+    DetectionEvents events = copy_of(link.events);
     spoil(events);
     return resolve_detections(std::move(events), random).has_value();
   };
@@ -163,8 +176,8 @@ TEST(Sift, the_device_is_not_trusted_to_be_well_formed) {
   EXPECT_FALSE(attempt([](DetectionEvents& e) { e.offsets[3] = e.offsets[4]; }));
   EXPECT_FALSE(attempt([](DetectionEvents& e) { e.slot_count = e.offsets.back(); }));
   EXPECT_FALSE(attempt([](DetectionEvents& e) {
-    e.clicked_0.set(5, false);
-    e.clicked_1.set(5, false);
+    assign_bit(e.clicked_0.expose_secret_mutable(), 5, false);
+    assign_bit(e.clicked_1.expose_secret_mutable(), 5, false);
   }));
   EXPECT_FALSE(attempt([](DetectionEvents& e) { e.slot_count = (std::uint64_t{1} << 32) + 1; }));
 }
@@ -172,7 +185,7 @@ TEST(Sift, the_device_is_not_trusted_to_be_well_formed) {
 TEST(Sift, alices_device_and_contradictions_are_refused) {
   const Link link = simulate(4, 3000, 0.1);
   SeededSecretRandom random(1);
-  const auto resolved = resolve_detections(DetectionEvents(link.events), random);
+  const auto resolved = resolve_detections(copy_of(link.events), random);
   ASSERT_TRUE(resolved);
   const auto attempt = [&](auto spoil) {
     SettingPlanes settings = copy_of(link.settings);
@@ -197,7 +210,7 @@ TEST(Sift, alices_device_and_contradictions_are_refused) {
 TEST(Sift, bob_refuses_announcements_that_contradict_the_commitment) {
   const Link link = simulate(5, 3000, 0.1);
   SeededSecretRandom random(1);
-  const auto resolved = resolve_detections(DetectionEvents(link.events), random);
+  const auto resolved = resolve_detections(copy_of(link.events), random);
   const auto alice = sift_alice(resolved->commitment, copy_of(link.settings), link.emitted);
   ASSERT_TRUE(alice);
   const BitString outcomes = to_public(resolved->outcomes.bits());
@@ -237,7 +250,7 @@ TEST(Sift, an_empty_block_is_sifted_to_nothing) {
 TEST(SiftMessages, every_truncation_and_every_flipped_byte_is_refused_or_canonical) {
   const Link link = simulate(6, 2000, 0.1);
   SeededSecretRandom random(1);
-  const auto resolved = resolve_detections(DetectionEvents(link.events), random);
+  const auto resolved = resolve_detections(copy_of(link.events), random);
   const Bytes good = encode(resolved->commitment);
   for (std::size_t size = 0; size < good.size(); ++size)
     ASSERT_FALSE(decode_commitment(ByteSpan(good).first(size), {})) << size;
@@ -258,7 +271,7 @@ TEST(SiftMessages, every_truncation_and_every_flipped_byte_is_refused_or_canonic
 TEST(SiftMessages, bounds_are_enforced) {
   const Link link = simulate(7, 2000, 0.1);
   SeededSecretRandom random(1);
-  const auto resolved = resolve_detections(DetectionEvents(link.events), random);
+  const auto resolved = resolve_detections(copy_of(link.events), random);
   const Bytes good = encode(resolved->commitment);
   const std::size_t detections = link.events.offsets.size();
   EXPECT_TRUE(decode_commitment(good, {.slot_count_max = 2000, .detections_max = detections}));
@@ -274,7 +287,7 @@ TEST(SiftMessages, a_commitment_costs_what_its_gaps_are_worth) {
   for (const double click : {0.002, 0.02, 0.2}) {
     const Link link = simulate(8, 200'000, click);
     SeededSecretRandom random(1);
-    const auto resolved = resolve_detections(DetectionEvents(link.events), random);
+    const auto resolved = resolve_detections(copy_of(link.events), random);
     const double bits = 8.0 * static_cast<double>(encode(resolved->commitment).size());
     const auto detections = static_cast<double>(link.events.offsets.size());
     const double h = -click * std::log2(click) - (1 - click) * std::log2(1 - click);

@@ -32,8 +32,10 @@ void add_block(Tally& tally, const DetectionEvents& events, const AliceAnswer& a
     const std::size_t k = answer.settings.intensity_is_vacuum[i]  ? 2
                           : answer.settings.intensity_is_decoy[i] ? 1
                                                                   : 0;
-    const bool right = bit_at(bits, i) ? events.clicked_1[i] : events.clicked_0[i];
-    const bool wrong = bit_at(bits, i) ? events.clicked_0[i] : events.clicked_1[i];
+    const bool right = bit_at(bits, i) ? bit_at(events.clicked_1.expose_secret(), i)
+                                       : bit_at(events.clicked_0.expose_secret(), i);
+    const bool wrong = bit_at(bits, i) ? bit_at(events.clicked_0.expose_secret(), i)
+                                       : bit_at(events.clicked_1.expose_secret(), i);
     tally.detected[a][b][k] += 1;
     tally.wrong_only[a][b][k] += wrong && !right ? 1 : 0;
     tally.doubles[a][b][k] += wrong && right ? 1 : 0;

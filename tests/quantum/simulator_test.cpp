@@ -34,8 +34,9 @@ void add_block(Record& record, SimulatedLink& link, std::uint64_t slot_count) {
   for (std::size_t i = 0; i < events->offsets.size(); ++i) {
     std::uint64_t row = events->first_slot + events->offsets[i];
     for (const bool bit :
-         {events->basis_is_test[i], events->clicked_0[i], events->clicked_1[i], s.basis_is_test[i],
-          s.intensity_is_decoy[i], s.intensity_is_vacuum[i], bit_at(s.bits.expose_secret(), i)})
+         {events->basis_is_test[i], bit_at(events->clicked_0.expose_secret(), i),
+          bit_at(events->clicked_1.expose_secret(), i), s.basis_is_test[i], s.intensity_is_decoy[i],
+          s.intensity_is_vacuum[i], bit_at(s.bits.expose_secret(), i)})
       row = row << 1 | (bit ? 1 : 0);
     record.rows.push_back(row);
   }
@@ -123,10 +124,11 @@ TEST(Simulator, KeepsDetectionsApartByTheDeadTime) {
     for (std::size_t i = 0; i < events->offsets.size(); ++i) {
       const SlotIndex slot = events->first_slot + events->offsets[i];
       ASSERT_GE(slot, live_from);
-      ASSERT_TRUE(events->clicked_0[i] || events->clicked_1[i]);
+      ASSERT_TRUE(bit_at(events->clicked_0.expose_secret(), i) ||
+                  bit_at(events->clicked_1.expose_secret(), i));
       live_from = slot + 6;
     }
-    EXPECT_EQ(events->singles[0], events->clicked_0.count_ones());
+    EXPECT_EQ(events->singles[0], popcount(events->clicked_0.expose_secret()));
     singles += events->singles[0] + events->singles[1];
   }
   EXPECT_GT(singles, 10'000u);
