@@ -1,6 +1,7 @@
 #include "distill/sift.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "kernels/bit_ops.hpp"
@@ -17,10 +18,8 @@ std::size_t index_of(Basis basis) { return static_cast<std::size_t>(basis); }
 Status check_positions(std::uint64_t slot_count, std::span<const std::uint32_t> offsets) {
   if (slot_count > slot_count_limit)
     return fail(ErrorCode::too_large, "a block has more than 2^32 slots");
-  for (std::size_t i = 1; i < offsets.size(); ++i) {
-    if (offsets[i] <= offsets[i - 1])
-      return fail(ErrorCode::malformed, "detections are not in the order of slots");
-  }
+  if (!is_strictly_increasing(offsets))
+    return fail(ErrorCode::malformed, "detections are not in the order of slots");
   if (!offsets.empty() && offsets.back() >= slot_count)
     return fail(ErrorCode::malformed, "a detection lies outside the slots of its block");
   return success();
@@ -41,14 +40,16 @@ Selection select_bases(const BitString& matches, const BitString& bob_is_test) {
   return out;
 }
 
+std::size_t count_ones(const BitString& bits) { return count_and(bits.words(), bits.words()); }
+
 BitString compressed(const BitString& source, const BitString& mask) {
-  BitString out(mask.count_ones());
+  BitString out(count_ones(mask));
   compress_bits(source.words(), mask.words(), out.words());
   return out;
 }
 
 SecretBits compressed_secret(const SecretBits& source, const BitString& mask) {
-  SecretBits out = SecretBits::zeroed(mask.count_ones());
+  SecretBits out = SecretBits::zeroed(count_ones(mask));
   compress_bits(source.expose_secret(), mask.words(), out.expose_secret_mutable());
   return out;
 }
@@ -60,7 +61,7 @@ std::array<std::uint64_t, intensity_count> count_by_intensity(const BitString& o
   std::array<std::uint64_t, intensity_count> out{};
   const std::size_t decoys = count_and(ones.words(), is_decoy.words());
   const std::size_t vacua = count_and(ones.words(), is_vacuum.words());
-  out[index_of(Intensity::signal)] = ones.count_ones() - decoys - vacua;
+  out[index_of(Intensity::signal)] = count_ones(ones) - decoys - vacua;
   out[index_of(Intensity::decoy)] = decoys;
   out[index_of(Intensity::vacuum)] = vacua;
   return out;
@@ -109,6 +110,20 @@ Result<SiftedBlock> sift_public(const Commitment& commitment, const SiftAnnounce
   return block;
 }
 
+// A fair bit of its own for each double click; which entries those are is no secret, the bits are.
+void resolve_double_clicks(WordSpan zero, WordSpan one, std::size_t count, SecretRandom& random,
+                           MutableWordSpan bits) {
+  if (count == 0) return;
+  SecretBits drawn = SecretBits::zeroed(count);
+  random.fill_secret(std::as_writable_bytes(drawn.expose_secret_mutable()));
+  const WordSpan fair = drawn.expose_secret();
+  std::size_t next = 0;
+  for (std::size_t w = 0; w < zero.size(); ++w) {
+    for (std::uint64_t both = zero[w] & one[w]; both != 0; both &= both - 1, ++next)
+      bits[w] |= (fair[next / 64] >> (next % 64) & 1) << std::countr_zero(both);
+  }
+}
+
 }  // namespace
 
 Result<ResolvedDetections> resolve_detections(DetectionEvents&& events, SecretRandom& random) {
@@ -121,19 +136,19 @@ Result<ResolvedDetections> resolve_detections(DetectionEvents&& events, SecretRa
 
   const WordSpan zero = device.clicked_0.expose_secret();
   const WordSpan one = device.clicked_1.expose_secret();
-  std::size_t clicked = 0;
+  // One verdict over all entries: which of the detectors clicked is Bob's bit.
+  std::uint64_t silent = 0;
   for (std::size_t w = 0; w < zero.size(); ++w)
-    clicked += static_cast<std::size_t>(std::popcount(zero[w] | one[w]));
-  if (clicked != entries)
+    silent |= ~(zero[w] | one[w]) & (w + 1 == zero.size() ? last_word_mask(entries) : ~0ULL);
+  if (silent != 0)
     return fail(ErrorCode::malformed, "the device reports a detection without a click");
 
   ResolvedDetections out;
   out.commitment.double_clicks = count_and(zero, one);
   SecretBits outcomes = SecretBits::zeroed(entries);
-  if (entries > 0) random.fill_secret(std::as_writable_bytes(outcomes.expose_secret_mutable()));
   const MutableWordSpan bits = outcomes.expose_secret_mutable();
-  for (std::size_t w = 0; w < zero.size(); ++w)
-    bits[w] = (one[w] & ~zero[w]) | (bits[w] & one[w] & zero[w]);
+  for (std::size_t w = 0; w < zero.size(); ++w) bits[w] = one[w] & ~zero[w];
+  resolve_double_clicks(zero, one, out.commitment.double_clicks, random, bits);
   out.outcomes = RawKey::claim_stage(std::move(outcomes));
   out.commitment.first_slot = device.first_slot;
   out.commitment.slot_count = device.slot_count;
@@ -170,7 +185,7 @@ Result<AliceSift> sift_alice(const Commitment& commitment, SettingPlanes&& setti
   out.block = std::move(block);
   out.block.key = SiftedKey::claim_stage(compressed_secret(own.bits, selection.key));
   // The test bits are given away here, and only here.
-  announcement.test_bits = BitString(selection.test.count_ones());
+  announcement.test_bits = BitString(count_ones(selection.test));
   compress_bits(own.bits.expose_secret(), selection.test.words(), announcement.test_bits.words());
   return out;
 }
@@ -188,12 +203,12 @@ Result<SiftedBlock> sift_bob(const Commitment& commitment, RawKey&& outcomes,
   QUOIN_TRY(check_intensities(announcement.intensity_is_decoy, announcement.intensity_is_vacuum));
 
   const Selection selection = select_bases(announcement.basis_matches, commitment.basis_is_test);
-  if (announcement.test_bits.size_bits() != selection.test.count_ones())
+  if (announcement.test_bits.size_bits() != count_ones(selection.test))
     return fail(ErrorCode::malformed, "the sift announcement has a wrong number of test bits");
   QUOIN_TAKE(block, sift_public(commitment, announcement, selection));
   block.key = SiftedKey::claim_stage(compressed_secret(own, selection.key));
 
-  BitString errors(selection.test.count_ones());
+  BitString errors(count_ones(selection.test));
   compress_bits(own.expose_secret(), selection.test.words(), errors.words());
   for (std::size_t w = 0; w < errors.words().size(); ++w)
     errors.words()[w] ^= announcement.test_bits.words()[w];

@@ -1,5 +1,7 @@
 #include "kernels/bit_ops.hpp"
 
+#include <algorithm>
+
 namespace quoin {
 
 namespace {
@@ -10,27 +12,6 @@ constexpr std::uint64_t low_mask(std::size_t bits) {
 
 // By folding: a count of ones may be a table lookup, whose timing tells the bits.
 bool parity_of(std::uint64_t word) { return __builtin_parityll(word) != 0; }
-
-// Moves the bits of `value` under `mask` to the low end, in order: Hacker's Delight (Warren, 2nd
-// ed.), 7-4, in six steps, each moving by a power of two.
-std::uint64_t compress_word(std::uint64_t value, std::uint64_t mask) {
-  value &= mask;
-  std::uint64_t zeros_below = ~mask << 1;
-  for (unsigned step = 0; step < 6; ++step) {
-    std::uint64_t prefix = zeros_below ^ (zeros_below << 1);
-    prefix ^= prefix << 2;
-    prefix ^= prefix << 4;
-    prefix ^= prefix << 8;
-    prefix ^= prefix << 16;
-    prefix ^= prefix << 32;
-    const std::uint64_t moving = prefix & mask;
-    mask = (mask ^ moving) | (moving >> (1U << step));
-    const std::uint64_t bits = value & moving;
-    value = (value ^ bits) | (bits >> (1U << step));
-    zeros_below &= ~prefix;
-  }
-  return value;
-}
 
 // Calls visit(word index, mask of the range within it) for the words that [begin, end) touches.
 template <class Visit>
@@ -51,21 +32,6 @@ void for_words_in_range(std::size_t begin, std::size_t end, Visit visit) {
 
 }  // namespace
 
-std::size_t compress_bits(WordSpan source, WordSpan mask, MutableWordSpan out) {
-  QUOIN_INVARIANT(source.size() >= mask.size(), "compress_bits: source shorter than mask");
-  std::size_t at = 0;
-  for (std::size_t w = 0; w < mask.size(); ++w) {
-    const auto count = static_cast<std::size_t>(std::popcount(mask[w]));
-    if (count == 0) continue;
-    const std::uint64_t bits = compress_word(source[w], mask[w]);
-    const std::size_t shift = at % 64;
-    out[at / 64] |= bits << shift;
-    if (shift > 0 && shift + count > 64) out[at / 64 + 1] |= bits >> (64 - shift);
-    at += count;
-  }
-  return at;
-}
-
 std::uint64_t word_at_bit(WordSpan source, std::int64_t offset) {
   // Floor division: the word that holds bit `offset`, possibly before the start.
   const std::int64_t word = offset >> 6;
@@ -79,8 +45,27 @@ std::uint64_t word_at_bit(WordSpan source, std::int64_t offset) {
 }
 
 void copy_bits(WordSpan source, std::int64_t offset, MutableWordSpan out) {
-  for (std::size_t w = 0; w < out.size(); ++w)
-    out[w] = word_at_bit(source, offset + static_cast<std::int64_t>(w * 64));
+  const std::int64_t first = offset >> 6;
+  const auto shift = static_cast<unsigned>(offset & 63);
+  const auto words = static_cast<std::int64_t>(out.size());
+  const auto size = static_cast<std::int64_t>(source.size());
+  // Words [begin, end) of the output lie inside the source with the word behind them.
+  const std::int64_t begin = std::clamp<std::int64_t>(-first, 0, words);
+  const std::int64_t end = std::clamp<std::int64_t>(size - 1 - first, begin, words);
+  const auto edge = [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t w = from; w < to; ++w)
+      out[static_cast<std::size_t>(w)] = word_at_bit(source, offset + w * 64);
+  };
+  edge(0, begin);
+  const std::uint64_t* const in = source.data() + (first + begin);
+  std::uint64_t* const to = out.data() + begin;
+  const auto count = static_cast<std::size_t>(end - begin);
+  if (shift == 0) {
+    std::copy_n(in, count, to);
+  } else {
+    for (std::size_t w = 0; w < count; ++w) to[w] = in[w] >> shift | in[w + 1] << (64 - shift);
+  }
+  edge(end, words);
 }
 
 bool range_parity(WordSpan bits, std::size_t begin, std::size_t end) {
@@ -95,20 +80,6 @@ bool masked_range_parity(WordSpan bits, WordSpan mask, std::size_t begin, std::s
   for_words_in_range(begin, end,
                      [&](std::size_t w, std::uint64_t range) { sum ^= bits[w] & mask[w] & range; });
   return parity_of(sum);
-}
-
-std::size_t count_and(WordSpan a, WordSpan b) {
-  std::size_t total = 0;
-  for (std::size_t w = 0; w < a.size(); ++w)
-    total += static_cast<std::size_t>(std::popcount(a[w] & b[w]));
-  return total;
-}
-
-std::size_t count_and_not(WordSpan a, WordSpan b) {
-  std::size_t total = 0;
-  for (std::size_t w = 0; w < a.size(); ++w)
-    total += static_cast<std::size_t>(std::popcount(a[w] & ~b[w]));
-  return total;
 }
 
 void transpose_64x64(std::array<std::uint64_t, 64>& rows) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "core/bits.hpp"
 
@@ -13,6 +14,11 @@ namespace quoin {
 // Appends to `out` the bits of `source` where `mask` is set, in order; returns their number.
 // `source` has as many words as `mask`; `out` has room for popcount(mask) bits and starts zeroed.
 std::size_t compress_bits(WordSpan source, WordSpan mask, MutableWordSpan out);
+// The same without special instructions: the twin to test against.
+std::size_t compress_bits_scalar(WordSpan source, WordSpan mask, MutableWordSpan out);
+
+// Whether every number is greater than the one before.
+bool is_strictly_increasing(std::span<const std::uint32_t> numbers);
 
 // Bits of `source` at positions [offset, offset + 64), where bits outside the source are zero.
 // Offsets may be negative.
@@ -26,7 +32,8 @@ bool range_parity(WordSpan bits, std::size_t begin, std::size_t end);
 // Parity of the bits in [begin, end) where `mask` is set.
 bool masked_range_parity(WordSpan bits, WordSpan mask, std::size_t begin, std::size_t end);
 
-// Number of bits set in both, or in the first and not in the second.
+// Number of bits set in both, or in the first and not in the second; of one length. Counting may
+// use a table where the machine has no instruction for it: for public bits.
 std::size_t count_and(WordSpan a, WordSpan b);
 std::size_t count_and_not(WordSpan a, WordSpan b);
 

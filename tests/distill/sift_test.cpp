@@ -139,6 +139,42 @@ TEST(Sift, both_sides_agree_with_a_count_one_by_one) {
   }
 }
 
+// What a detection's bit reaches: the key, or what is disclosed, or neither; never both. Turning
+// one bit of Alice's over shows where it went.
+TEST(Sift, no_disclosed_bit_is_a_key_bit) {
+  Link link = simulate(77, 400, 0.9);
+  SeededSecretRandom random(77);
+  const auto resolved = resolve_detections(copy_of(link.events), random);
+  ASSERT_TRUE(resolved);
+  const auto sift = [&] {
+    auto out = sift_alice(resolved->commitment, copy_of(link.settings), link.emitted);
+    EXPECT_TRUE(out);
+    return std::move(*out);
+  };
+  const AliceSift before = sift();
+  const BitString key = to_public(before.block.key.bits());
+  std::size_t in_key = 0;
+  std::size_t disclosed = 0;
+  for (std::size_t i = 0; i < link.events.offsets.size(); ++i) {
+    const MutableWordSpan bits = link.settings.bits.expose_secret_mutable();
+    assign_bit(bits, i, !bit_at(bits, i));
+    const AliceSift after = sift();
+    assign_bit(bits, i, !bit_at(bits, i));
+    const std::size_t key_changes =
+        exclusive_or(key, to_public(after.block.key.bits())).count_ones();
+    const std::size_t test_changes =
+        exclusive_or(before.announcement.test_bits, after.announcement.test_bits).count_ones();
+    ASSERT_LE(key_changes + test_changes, 1U) << i;
+    EXPECT_EQ(after.announcement.basis_matches, before.announcement.basis_matches);
+    in_key += key_changes;
+    disclosed += test_changes;
+  }
+  EXPECT_EQ(in_key, key.size_bits());
+  EXPECT_EQ(disclosed, before.announcement.test_bits.size_bits());
+  EXPECT_GT(in_key, 50U);
+  EXPECT_GT(disclosed, 10U);
+}
+
 TEST(Sift, double_clicks_become_random_bits_and_are_counted) {
   DetectionEvents events;
   constexpr std::size_t entries = 20'000;

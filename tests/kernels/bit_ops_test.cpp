@@ -1,6 +1,7 @@
 #include "kernels/bit_ops.hpp"
 
 #include <gtest/gtest.h>
+#include <hwy/targets.h>
 
 #include <algorithm>
 #include <random>
@@ -33,6 +34,55 @@ TEST(BitOps, compress_selects_in_order) {
     EXPECT_EQ(compress_bits(source.words(), mask.words(), out.words()), mask.count_ones());
     EXPECT_EQ(out, expected) << size;
   }
+}
+
+// Masks from empty to full, and what lies past the selected bits stays as it was.
+TEST(BitOps, compress_gives_the_same_on_every_instruction_set) {
+  std::size_t compared = 0;
+  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    SCOPED_TRACE(hwy::TargetName(target));
+    std::mt19937_64 engine(12);
+    for (std::size_t size = 0; size < 1500; size += 37) {
+      const BitString source = random_bits(engine, size);
+      BitString mask = random_bits(engine, size);
+      const std::uint64_t density = engine() % 4;
+      for (std::uint64_t& word : mask.words())
+        word = density == 0 ? 0 : density == 1 ? ~std::uint64_t{0} : word;
+      mask.trim();
+      BitString expected(mask.count_ones());
+      BitString out(mask.count_ones());
+      EXPECT_EQ(compress_bits_scalar(source.words(), mask.words(), expected.words()),
+                mask.count_ones());
+      EXPECT_EQ(compress_bits(source.words(), mask.words(), out.words()), mask.count_ones());
+      EXPECT_EQ(out, expected) << size;
+      ++compared;
+    }
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  EXPECT_GE(compared, 40U);
+}
+
+TEST(BitOps, order_is_noticed_at_every_place_on_every_instruction_set) {
+  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    SCOPED_TRACE(hwy::TargetName(target));
+    for (const std::size_t size : {0U, 1U, 2U, 3U, 16U, 65U, 150U}) {
+      std::vector<std::uint32_t> numbers(size);
+      for (std::size_t i = 0; i < size; ++i)
+        numbers[i] = 0x7fffffc0U + static_cast<std::uint32_t>(i);
+      EXPECT_TRUE(is_strictly_increasing(numbers));
+      for (std::size_t i = 1; i < size; ++i) {
+        std::vector<std::uint32_t> equal = numbers;
+        equal[i] = equal[i - 1];
+        EXPECT_FALSE(is_strictly_increasing(equal)) << i << " of " << size;
+        std::swap(numbers[i], numbers[i - 1]);
+        EXPECT_FALSE(is_strictly_increasing(numbers)) << i << " of " << size;
+        std::swap(numbers[i], numbers[i - 1]);
+      }
+    }
+  }
+  hwy::SetSupportedTargetsForTest(0);
 }
 
 TEST(BitOps, copies_at_any_offset_with_zeros_outside) {
