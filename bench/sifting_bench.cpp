@@ -49,11 +49,15 @@ Block make_block(std::size_t detections) {
     events.offsets.push_back(slot += 1 + static_cast<std::uint32_t>(engine() % 11));
   events.slot_count = std::uint64_t{slot} + 1;
   events.basis_is_test = sparse(engine, detections, 2);
-  events.clicked_0 = sparse(engine, detections, 0);
   const BitString doubles = sparse(engine, detections, 7);
-  events.clicked_1 = BitString(detections);
-  for (std::size_t w = 0; w < doubles.words().size(); ++w)
-    events.clicked_1.words()[w] = ~events.clicked_0.words()[w] | doubles.words()[w];
+  events.clicked_0 = SecretBits::zeroed(detections);
+  events.clicked_1 = SecretBits::zeroed(detections);
+  for (std::size_t w = 0; w < doubles.words().size(); ++w) {
+    const std::uint64_t ones = engine();
+    events.clicked_0.expose_secret_mutable()[w] = ~ones | doubles.words()[w];
+    events.clicked_1.expose_secret_mutable()[w] = ones | doubles.words()[w];
+  }
+  events.clicked_0.trim();
   events.clicked_1.trim();
   out.settings.basis_is_test = sparse(engine, detections, 2);
   out.settings.intensity_is_decoy = sparse(engine, detections, 1);
@@ -69,6 +73,16 @@ Block make_block(std::size_t detections) {
   return out;
 }
 
+DetectionEvents copy_of(const DetectionEvents& events) {
+  return {events.first_slot,
+          events.slot_count,
+          events.offsets,
+          events.basis_is_test,
+          events.clicked_0.clone_secret(),
+          events.clicked_1.clone_secret(),
+          events.singles,
+          events.slots_dropped_dead_time};
+}
 SettingPlanes copy_of(const SettingPlanes& planes) {
   return {planes.basis_is_test, planes.intensity_is_decoy, planes.intensity_is_vacuum,
           planes.bits.clone_secret()};
@@ -95,7 +109,7 @@ std::uint64_t sift_one_by_one(const Commitment& commitment, const SettingPlanes&
 void run_point(const Report& report, const std::string& name, std::size_t detections) {
   const Block block = make_block(detections);
   EngineRandom random;
-  const auto resolved = Report::take(resolve_detections(DetectionEvents(block.events), random));
+  const auto resolved = Report::take(resolve_detections(copy_of(block.events), random));
   const Commitment& commitment = resolved.commitment;
   const auto sifted = Report::take(sift_alice(commitment, copy_of(block.settings), block.emitted));
   const Bytes committed = encode(commitment);
@@ -106,7 +120,7 @@ void run_point(const Report& report, const std::string& name, std::size_t detect
   RawKey outcomes;
   volatile std::uint64_t sink = 0;
   const auto seconds = bench::medians(
-      {[&] { events = block.events; },
+      {[&] { events = copy_of(block.events); },
        [&] { Report::take(resolve_detections(std::move(events), random)); },
        [&] { settings = copy_of(block.settings); },
        [&] { Report::take(sift_alice(commitment, std::move(settings), block.emitted)); },
