@@ -1,4 +1,4 @@
-// A hostile peer of reconciliation. The first byte picks the role and the error rate; every message
+// A hostile peer of reconciliation. The first byte picks role, error rate and goal; every message
 // has the right form, and its bits come from the input (then zeros), so that the state behind the
 // decoder is reached. Some are sent raw.
 #include <algorithm>
@@ -27,6 +27,9 @@ void spoil(Bytes& message, ByteSpan& input) {
   input = input.subspan(taken);
 }
 
+constexpr ReconcileGoal goals[] = {ReconcileGoal::few_rounds, ReconcileGoal::balanced,
+                                   ReconcileGoal::low_leak};
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size) {
@@ -34,16 +37,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t siz
   ByteSpan rest = std::as_bytes(std::span(input, size)).subspan(2);
   const QuantumRole role = (input[0] & 1) != 0 ? QuantumRole::bob : QuantumRole::alice;
   const std::size_t key_bits = 64 + input[1] * std::size_t{7};
-  const ReconcileParameters parameters{
-      .qber_estimate = (input[0] & 2) != 0 ? 0.02 : 0.2, .frame_bits = 512, .rounds_max = 200};
-  auto own = make_cascade(role, fixed_key(key_bits), parameters);
-  auto mirror = make_cascade(other(role), fixed_key(key_bits), parameters);
+  const ReconcileParameters parameters{.qber_estimate = (input[0] & 2) != 0 ? 0.02 : 0.2,
+                                       .goal = goals[input[0] / 4 % std::size(goals)],
+                                       .frame_bits = 512,
+                                       .rounds_max = 200};
+  auto own = make_reconciler(ReconcileFamily::cascade, role, fixed_key(key_bits), parameters);
+  auto mirror =
+      make_reconciler(ReconcileFamily::cascade, other(role), fixed_key(key_bits), parameters);
   if (!(*own)->start()) return 0;
   auto raw = (*own)->handle(rest.first(std::min<std::size_t>(rest.size(), 40)));
   if (raw) return 0;
   // The mirror image shows which form is expected.
   auto started = (*mirror)->start();
-  auto fresh = make_cascade(role, fixed_key(key_bits), parameters);
+  auto fresh = make_reconciler(ReconcileFamily::cascade, role, fixed_key(key_bits), parameters);
   auto first = (*fresh)->start();
   std::optional<Bytes> to_own = role == QuantumRole::bob ? *started : std::nullopt;
   std::optional<Bytes> to_mirror = role == QuantumRole::alice ? *first : std::nullopt;

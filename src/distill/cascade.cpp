@@ -114,8 +114,7 @@ Result<std::unique_ptr<Reconciler>> make_cascade(QuantumRole role, SiftedKey&& k
   if (own.size_bits() > parameters.key_bits_max ||
       own.size_bits() / parameters.frame_bits >= frames_max)
     return fail(ErrorCode::too_large, "the sifted key is longer than a block may be");
-  const CascadePlan plan =
-      make_cascade_plan(own.size_bits(), parameters.frame_bits, parameters.qber_estimate);
+  const CascadePlan plan = make_cascade_plan(own.size_bits(), parameters);
   return std::unique_ptr<Reconciler>(
       std::make_unique<Cascade>(role, std::move(own), plan, parameters));
 }

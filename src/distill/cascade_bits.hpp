@@ -55,9 +55,11 @@ class BitAppender {
     if (left > 0) filling_ = bits >> (count - left);
     filled_ = left;
   }
+  // The first `size_bits` bits of `words`, whatever follows them there.
   void append_words(WordSpan words, std::size_t size_bits) {
-    for (std::size_t at = 0; at < size_bits; at += 64)
-      append_bits(words[at / 64], std::min<std::size_t>(64, size_bits - at));
+    for (std::size_t at = 0; at + 64 <= size_bits; at += 64) append_bits(words[at / 64], 64);
+    if (size_bits % 64 != 0)
+      append_bits(words[size_bits / 64] & last_word_mask(size_bits), size_bits % 64);
   }
   // Forgets all bits from `size_bits` on.
   void truncate(std::size_t size_bits) {

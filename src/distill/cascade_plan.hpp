@@ -3,14 +3,15 @@
 //
 // Passes come in two kinds. A permuted pass shuffles the frame (the first one does not) and cuts it
 // into blocks of k places. After these, each mask takes a random half of the frame in natural
-// order; it costs one parity and halves the chance that errors remain unseen.
+// order; it costs one parity and halves the chance that errors remain unseen. At the end further
+// masks, the same for all frames, do so for all frames together.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <vector>
 
-#include "core/bits.hpp"
+#include "distill/reconcile.hpp"
 
 namespace quoin {
 
@@ -18,16 +19,13 @@ struct CascadePlan {
   std::size_t frame_bits = 0;  // of all frames; the last one may be cut short by the key
   std::size_t frames = 0;
   std::vector<std::uint32_t> block_bits;  // k of every permuted pass
-  std::size_t masks = 0;
-  // A round searches the first pass that has differing parts, and further ones as long as the parts
-  // under search cover no more than this many places: else two passes would often chase the same
-  // error and pay for it twice.
-  std::size_t covered_max = 0;
+  std::size_t masks = 0;                  // per frame
+  std::size_t block_masks = 0;            // over all frames together
 };
 
 // Block sizes after Martinez-Mateo, Pacher, Peev, Ciurana, Martin, "Demystifying the information
 // reconciliation protocol Cascade", QIC 15 (2015) 453, and trials of our own.
-CascadePlan make_cascade_plan(std::size_t key_bits, std::size_t frame_bits_max, double qber);
+CascadePlan make_cascade_plan(std::size_t key_bits, const ReconcileParameters& parameters);
 
 // The permutations and masks of a plan, shared by all frames.
 class CascadeLayout {
@@ -50,6 +48,7 @@ class CascadeLayout {
   std::size_t place(std::size_t pass, std::size_t position) const {
     return pass == 0 ? position : place_of_[pass][position];
   }
+  // Those of frames first, then those of the block.
   WordSpan mask(std::size_t index) const { return masks_[index]; }
 
  private:

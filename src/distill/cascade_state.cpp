@@ -51,6 +51,7 @@ Status CascadeState::advance(WordSpan differences, bool is_late) {
   BitCursor cursor(differences);
   answers_ = {};
   next_questions_.clear();
+  if (block_asking_ != BlockAsking::nothing) take_block_answers(cursor);
   // The first search needs to know the blocks of all frames before it goes on with any.
   const bool is_in_step = first_search_.has_value();
   if (is_in_step) {
@@ -69,6 +70,8 @@ Status CascadeState::advance(WordSpan differences, bool is_late) {
   active_.resize(kept);
   questions_.swap(next_questions_);
   if (is_in_step && (is_late || first_search_->is_done())) first_search_.reset();
+  const bool is_told_whole = frames_disclosed_ == frames_.size();
+  if (active_.empty() && !is_late && !is_told_whole) return ask_about_block();
   return success();
 }
 
@@ -228,6 +231,7 @@ void CascadeState::take_everything(std::size_t f, BitCursor& differences) {
     if (!differences.next()) continue;
     const std::size_t bit = f * layout_->frame_bits() + i;
     errors_.set(bit, !errors_[bit]);
+    toggle_block_parts(f, i);
   }
 }
 
@@ -236,6 +240,7 @@ Status CascadeState::note_error(std::size_t f, std::size_t position) {
   if (position >= real_bits(f) || errors_[bit]) return contradiction();
   errors_.set(bit, true);
   frames_[f].is_odd = !frames_[f].is_odd;
+  toggle_block_parts(f, position);
   return success();
 }
 
@@ -303,7 +308,7 @@ Status CascadeState::ask(std::size_t f) {
       ask_blocks(f);
       return success();
     }
-    if (!frame.are_masks_open) {
+    if (!frame.are_masks_open && layout_->plan().masks > 0) {
       ask_masks(f);
       return success();
     }
@@ -418,7 +423,73 @@ void CascadeState::ask_masked_half(std::size_t f) {
 void CascadeState::ask_everything(std::size_t f) {
   frames_[f].asking = Asking::everything;
   answers_.append_words(key_->copy_words(f, 0), real_bits(f));
+  frames_[f].is_disclosed = true;
   ++frames_disclosed_;
+}
+
+// --- the masks of the block
+
+void CascadeState::take_block_answers(BitCursor& differences) {
+  if (block_asking_ == BlockAsking::masks) {
+    for (std::size_t m = 0; m < layout_->plan().block_masks; ++m)
+      block_parts_.push_back({0, static_cast<std::uint32_t>(frames_.size()),
+                              static_cast<std::uint16_t>(layout_->plan().masks + m),
+                              differences.next()});
+  } else {
+    BlockPart& part = block_parts_[block_part_at_];
+    const bool left_is_odd = differences.next();
+    const BlockPart right{part.middle(), part.end, part.mask, !left_is_odd};
+    part.end = right.begin;
+    part.is_odd = left_is_odd;
+    block_parts_.push_back(right);
+  }
+  block_asking_ = BlockAsking::nothing;
+}
+
+Status CascadeState::ask_about_block() {
+  if (block_parts_.empty() && layout_->plan().block_masks > 0) {
+    block_asking_ = BlockAsking::masks;
+    for (std::size_t m = 0; m < layout_->plan().block_masks; ++m)
+      answers_.append(block_parity({0, static_cast<std::uint32_t>(frames_.size()),
+                                    static_cast<std::uint16_t>(layout_->plan().masks + m), false}));
+    return success();
+  }
+  const auto odd = std::find_if(block_parts_.begin(), block_parts_.end(),
+                                [](const BlockPart& part) { return part.is_odd; });
+  if (odd == block_parts_.end()) return success();
+  if (odd->end - odd->begin > 1) {
+    block_asking_ = BlockAsking::half;
+    block_part_at_ = static_cast<std::size_t>(odd - block_parts_.begin());
+    answers_.append(block_parity({odd->begin, odd->middle(), odd->mask, false}));
+    return success();
+  }
+  // One frame is left, which goes on with a masked part more. Told whole, it cannot differ.
+  const std::size_t f = odd->begin;
+  if (frames_[f].is_disclosed) return contradiction();
+  frames_[f].masked.push_back(
+      {0, static_cast<std::uint32_t>(layout_->frame_bits()), odd->mask, true});
+  active_.push_back(static_cast<std::uint32_t>(f));
+  QUOIN_TRY(move_on(f, false));
+  questions_.swap(next_questions_);
+  return success();
+}
+
+// Under one mask for all, the parity of many frames is that of their sum.
+bool CascadeState::block_parity(const BlockPart& part) const {
+  const WordSpan mask = layout_->mask(part.mask);
+  std::uint64_t sum = 0;
+  for (std::size_t f = part.begin; f < part.end; ++f) {
+    if (frames_[f].is_disclosed) continue;
+    const std::uint64_t* own = key_->copy(f, 0);
+    for (std::size_t w = 0; w < mask.size(); ++w) sum ^= own[w] & mask[w];
+  }
+  return __builtin_parityll(sum) != 0;
+}
+
+void CascadeState::toggle_block_parts(std::size_t f, std::size_t position) {
+  for (BlockPart& part : block_parts_)
+    if (f >= part.begin && f < part.end && bit_at(layout_->mask(part.mask), position))
+      part.is_odd = !part.is_odd;
 }
 
 }  // namespace quoin

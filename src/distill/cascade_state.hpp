@@ -27,7 +27,7 @@ class CascadeState {
   // `layout` and `key` outlive the object. `corrects`: errors found are put right in `key`.
   CascadeState(const CascadeLayout& layout, CascadeKey& key, bool corrects);
 
-  bool is_finished() const { return active_.empty(); }
+  bool is_finished() const { return active_.empty() && block_asking_ == BlockAsking::nothing; }
   // This side's own answers to what the round asks for: frame by frame, and in a frame pass by pass
   // and in ascending order of places.
   const BitAppender& answers() const { return answers_; }
@@ -70,6 +70,16 @@ class CascadeState {
     std::uint16_t pass;
     std::uint16_t place;
   };
+  // Frames [begin, end) together, all of their positions under a mask.
+  struct BlockPart {
+    std::uint32_t begin;
+    std::uint32_t end;
+    std::uint16_t mask;
+    bool is_odd;
+    std::uint32_t middle() const { return (begin + end) / 2; }
+  };
+  // What is asked about the block when no frame asks.
+  enum class BlockAsking : std::uint8_t { nothing, masks, half };
   struct Frame {
     std::uint32_t first_question = 0;
     std::uint32_t question_count = 0;
@@ -77,6 +87,7 @@ class CascadeState {
     std::uint8_t passes_open = 0;  // passes whose blocks are known
     Asking asking = Asking::blocks;
     bool are_masks_open = false;
+    bool is_disclosed = false;
     bool is_odd = false;  // the number of errors left, modulo 2
     std::uint32_t masked_at = 0;
     std::vector<MaskedPart> masked;
@@ -121,6 +132,12 @@ class CascadeState {
   void ask_masked_half(std::size_t f);
   void ask_everything(std::size_t f);
 
+  // The masks of the block, once all frames have ended.
+  void take_block_answers(BitCursor& differences);
+  Status ask_about_block();
+  bool block_parity(const BlockPart& part) const;
+  void toggle_block_parts(std::size_t f, std::size_t position);
+
   const CascadeLayout* layout_;
   CascadeKey* key_;
   bool corrects_;
@@ -131,7 +148,10 @@ class CascadeState {
   SecretBits board_;
   std::uint64_t* board_words_;
   std::vector<Frame> frames_;
-  std::vector<std::uint32_t> active_;               // frames that are not finished, ascending
+  std::vector<std::uint32_t> active_;  // frames that are not finished, ascending
+  std::vector<BlockPart> block_parts_;
+  std::size_t block_part_at_ = 0;
+  BlockAsking block_asking_ = BlockAsking::nothing;
   std::optional<CascadeFirstSearch> first_search_;  // until it has ended
   // Parts under search have no mark in the board; other parts that differ have one.
   std::vector<Question> questions_;       // of this round

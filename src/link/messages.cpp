@@ -120,16 +120,23 @@ Result<EstimateMessage> decode_estimate_message(ByteSpan payload) {
 
 Bytes encode(const ReconcileStart& m) {
   ByteWriter out;
+  out.u8(static_cast<std::uint8_t>(m.family)).u8(static_cast<std::uint8_t>(m.goal));
   return std::move(out.fixed(m.permutation_seed).u32(m.qber_estimate_ppm)).take();
 }
 
 Result<ReconcileStart> decode_reconcile_start(ByteSpan payload) {
   ByteReader in(payload);
   ReconcileStart m;
+  const std::uint8_t family = in.u8();
+  const std::uint8_t goal = in.u8();
   m.permutation_seed = take_array<32>(in);
   m.qber_estimate_ppm = in.u32();
   if (m.qber_estimate_ppm > 500'000) in.mark_failed();
   QUOIN_TRY(in.finish("reconcile_start"));
+  QUOIN_TAKE(known_family, reconcile_family(family));
+  QUOIN_TAKE(known_goal, reconcile_goal(goal));
+  m.family = known_family;
+  m.goal = known_goal;
   return m;
 }
 

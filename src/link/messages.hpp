@@ -9,6 +9,7 @@
 
 #include "core/bytes.hpp"
 #include "core/quantum_vocabulary.hpp"
+#include "distill/reconcile.hpp"
 
 namespace quoin {
 
@@ -25,7 +26,7 @@ enum class FrameType : std::uint8_t {
   commitment = 10,             // Bob: slots, bases, double clicks counted; never outcomes
   sift = 11,                   // Alice: matching bases, intensities, her test bits
   estimate = 12,               // Bob: errors of the test basis per intensity
-  reconcile_start = 13,        // Alice: permutation seed and estimate
+  reconcile_start = 13,        // Alice: family, goal, permutation seed, estimate
   reconcile = 14,              // both: parities and differences
   verify = 15,                 // Alice: hash seed, tag, leak
   verify_result = 16,          // Bob: equal or not, leak
@@ -77,6 +78,8 @@ Bytes encode(const EstimateMessage& estimate);
 Result<EstimateMessage> decode_estimate_message(ByteSpan payload);
 
 struct ReconcileStart {
+  ReconcileFamily family = ReconcileFamily::cascade;
+  ReconcileGoal goal = ReconcileGoal::balanced;
   std::array<std::byte, 32> permutation_seed{};
   std::uint32_t qber_estimate_ppm = 0;
 };
@@ -113,7 +116,7 @@ Bytes encode(const Amplify& amplify);
 Result<Amplify> decode_amplify(ByteSpan payload);
 
 struct AbortBlock {
-  bool is_no_key = false;  // the proof gives nothing; otherwise something went wrong
+  bool is_no_key = false;           // the proof gives nothing; otherwise something went wrong
   std::uint32_t qber_test_ppm = 0;  // as far as the sender knows it; for people, decides nothing
   std::string reason;
 };

@@ -135,6 +135,7 @@ class LinkSession {
   void alice_fetch_settings(LinkBlock& block);
   void alice_sift(LinkBlock& block);
   void alice_on_estimate(LinkBlock& block, ByteSpan payload);
+  ReconcileGoal alice_choose_goal(const LinkBlock& block, double qber) const;
   void alice_send_verify(LinkBlock& block);
   void alice_on_verify_result(LinkBlock& block, const FrameHeader& header, ByteSpan payload);
   void alice_send_amplify(LinkBlock& block);
@@ -200,7 +201,9 @@ class LinkSession {
   std::optional<BlockId> newest_block_;  // Alice: commitments ascend
   bool fetch_is_outstanding_ = false;
   std::uint64_t lineage_offered_ = 0;  // Alice: the lineage that a block in flight is to start
-  std::uint32_t last_qber_ppm_ = 0;    // of the last reconciled block, the estimate for the next
+  ErrorCount last_errors_;             // of the last reconciled block, for the estimate of the next
+  Instant last_block_started_;
+  std::int64_t block_interval_ns_ = 0;  // Alice: between the last two commitments
   std::uint64_t next_ticket_ = 1;
   std::map<JobTicket, Continuation> jobs_;
 };

@@ -35,6 +35,8 @@ void LinkSession::alice_on_commitment(const FrameHeader& header, ByteSpan payloa
     return abort_block(block, Error{ErrorCode::exhausted, "the key store is full",
                                     "fetch keys, or raise the store's limit"});
   block.started = now_;
+  block_interval_ns_ = last_block_started_.ns == 0 ? 0 : now_.ns - last_block_started_.ns;
+  last_block_started_ = now_;
   block.phase = BlockPhase::awaiting_commitment_tag;
   block.covering_counter = header.counter;
   block.is_information_theoretic = receiving_switched_;
@@ -107,6 +109,7 @@ void LinkSession::alice_sift(LinkBlock& block) {
       [this](LinkBlock& b, Bytes message) {
         b.phase = BlockPhase::awaiting_estimate;
         b.is_information_theoretic = b.is_information_theoretic && sending_switched_;
+        b.sift_sent = now_;
         send_frame(FrameType::sift, b.id, message);
       });
 }
@@ -125,7 +128,10 @@ void LinkSession::alice_on_estimate(LinkBlock& block, ByteSpan payload) {
   block.qber_test = test.detected_total() == 0 ? 0
                                                : static_cast<double>(test.errors_total()) /
                                                      static_cast<double>(test.detected_total());
+  QUOIN_INVARIANT(reconcile_family(parameters_.reconciliation), "validated link parameters");
   ReconcileStart start;
+  start.family = *reconcile_family(parameters_.reconciliation);
+  start.goal = alice_choose_goal(block, estimate->qber_estimate_ppm * 1e-6);
   start.qber_estimate_ppm = estimate->qber_estimate_ppm;
   ports_.public_random.fill(start.permutation_seed);
   block.qber_estimate_ppm = start.qber_estimate_ppm;
@@ -135,18 +141,31 @@ void LinkSession::alice_on_estimate(LinkBlock& block, ByteSpan payload) {
   ReconcileParameters parameters;
   parameters.qber_estimate = start.qber_estimate_ppm * 1e-6;
   parameters.permutation_seed = start.permutation_seed;
+  parameters.goal = start.goal;
   parameters.frame_bits = parameters_.frame_bits;
   run_job(
       block,
-      [work = block.work, parameters]() -> Result<std::optional<Bytes>> {
-        QUOIN_TAKE(reconciler,
-                   make_cascade(QuantumRole::alice, std::move(work->sifted.key), parameters));
+      [work = block.work, family = start.family, parameters]() -> Result<std::optional<Bytes>> {
+        QUOIN_TAKE(reconciler, make_reconciler(family, QuantumRole::alice,
+                                               std::move(work->sifted.key), parameters));
         work->reconciler = std::move(reconciler);
         return work->reconciler->start();
       },
       [this](LinkBlock& b, std::optional<Bytes> message) {
         reconciler_stepped(b, std::move(message));
       });
+}
+
+// From the sift message to Bob's answer takes a round trip and his sifting: an upper bound of what
+// a round will take. The first block of a session is to give a key soon.
+ReconcileGoal LinkSession::alice_choose_goal(const LinkBlock& block, double qber) const {
+  constexpr double seconds_per_ns = 1e-9;
+  return choose_reconcile_goal(
+      {.qber = qber,
+       .key_bits = block.work->sifted.key.size_bits(),
+       .round_trip_seconds = static_cast<double>(now_.ns - block.sift_sent.ns) * seconds_per_ns,
+       .seconds_available = static_cast<double>(block_interval_ns_) * seconds_per_ns *
+                            policy_.blocks_in_flight_max});
 }
 
 void LinkSession::alice_send_verify(LinkBlock& block) {

@@ -159,15 +159,13 @@ Status LinkSession::count_key_errors_and_rates(LinkBlock& block) {
   const std::uint64_t n = block.counts.key.detected_total();
   const std::uint64_t errors = work.report.error_positions.count_ones();
   if (n == 0) return fail(ErrorCode::no_key, "no detections in the key basis");
-  // A leak below log2 of the number of error patterns can only be a counting bug: f < 1 is
-  // impossible.
-  if (!leak_is_plausible(errors, n, work.report.leak_bits))
-    return fail(ErrorCode::internal, "fewer bits were counted as leaked than the errors take",
-                "report this as a bug");
+  // Among other things: a leak below log2 of the number of error patterns can only be a counting
+  // bug, f < 1 is impossible.
+  QUOIN_TRY(check_reconcile_report(work.report, n));
   block.qber_key = static_cast<double>(errors) / static_cast<double>(n);
   const double shannon = static_cast<double>(n) * binary_entropy(block.qber_key);
   block.f_ec = shannon > 0 ? static_cast<double>(work.report.leak_bits) / shannon : 0;
-  last_qber_ppm_ = static_cast<std::uint32_t>(std::max(500.0, block.qber_key * 1e6));
+  last_errors_ = {errors, n};
   LinkEvent event{.kind = LinkEventKind::block_reconciled, .block = block.id};
   event.qber_key = block.qber_key;
   event.qber_test = block.qber_test;
@@ -327,7 +325,8 @@ void LinkSession::abort_block(LinkBlock& block, const Error& reason) {
   bury(id);
   note_keyless_block();
   if (phase_ == Phase::running) {
-    send_frame(FrameType::abort_block, id, encode(AbortBlock{is_no_key, qber_test_ppm, reason.text()}));
+    send_frame(FrameType::abort_block, id,
+               encode(AbortBlock{is_no_key, qber_test_ppm, reason.text()}));
     ByteWriter message;
     send_control(ControlType::abandoned, message.u64(to_u64(id)).bytes());
   }

@@ -8,23 +8,6 @@
 
 namespace quoin {
 
-namespace {
-
-// The estimate starts Cascade's block sizes; test bits are few, so the last block's corrected
-// errors weigh more.
-std::uint32_t estimate_qber_ppm(const BasisCounts& test, std::uint32_t last_ppm) {
-  const std::uint64_t n = test.detected_total();
-  if (n == 0) return last_ppm != 0 ? last_ppm : 10'000;
-  const std::uint64_t test_ppm = test.errors_total() * 1'000'000 / n;
-  // Within the noise of the test sample the last block is the better estimate; a clear change
-  // follows the test.
-  if (last_ppm != 0 && test_ppm < 2 * last_ppm + 2000 && last_ppm < 2 * test_ppm + 2000)
-    return last_ppm;
-  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(test_ppm, 500, 500'000));
-}
-
-}  // namespace
-
 void LinkSession::bob_fetch_detections() {
   if (!ports_.sink.has_room() || now_ < no_fetch_before_) return;
   if (blocks_.size() >= std::size_t{4} * policy_.blocks_in_flight_max)
@@ -128,7 +111,8 @@ void LinkSession::bob_after_sift(LinkBlock& block) {
     abort_block(block, Error{ErrorCode::no_key, best.reason, {}});
     return;
   }
-  block.qber_estimate_ppm = estimate_qber_ppm(test, last_qber_ppm_);
+  block.qber_estimate_ppm = static_cast<std::uint32_t>(
+      1e6 * estimate_qber({test.errors_total(), test.detected_total()}, last_errors_));
   block.phase = BlockPhase::awaiting_reconcile_start;
   send_frame(FrameType::estimate, block.id,
              encode(EstimateMessage{test.errors, block.qber_estimate_ppm}));
@@ -137,17 +121,21 @@ void LinkSession::bob_after_sift(LinkBlock& block) {
 void LinkSession::bob_on_reconcile_start(LinkBlock& block, ByteSpan payload) {
   auto start = decode_reconcile_start(payload);
   if (!start) return abort_block(block, start.error());
+  if (to_string(start->family) != parameters_.reconciliation)
+    return abort_block(
+        block, Error{ErrorCode::malformed, "the peer chose another family of reconciliation", {}});
   block.qber_estimate_ppm = start->qber_estimate_ppm;
   block.phase = BlockPhase::reconciling;
   ReconcileParameters parameters;
   parameters.qber_estimate = start->qber_estimate_ppm * 1e-6;
   parameters.permutation_seed = start->permutation_seed;
+  parameters.goal = start->goal;
   parameters.frame_bits = parameters_.frame_bits;
   run_job(
       block,
-      [work = block.work, parameters]() -> Status {
-        QUOIN_TAKE(reconciler,
-                   make_cascade(QuantumRole::bob, std::move(work->sifted.key), parameters));
+      [work = block.work, family = start->family, parameters]() -> Status {
+        QUOIN_TAKE(reconciler, make_reconciler(family, QuantumRole::bob,
+                                               std::move(work->sifted.key), parameters));
         work->reconciler = std::move(reconciler);
         QUOIN_TAKE(first, work->reconciler->start());
         if (first.has_value()) return fail(ErrorCode::internal, "Bob's reconciler spoke first");

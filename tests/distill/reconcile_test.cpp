@@ -4,6 +4,8 @@
 
 #include <iostream>
 
+#include "distill/cascade_plan.hpp"
+#include "reference_cascade.hpp"
 #include "seeded.hpp"
 
 namespace quoin {

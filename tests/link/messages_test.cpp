@@ -61,6 +61,13 @@ TEST(LinkMessages, BlockMessagesKeepEverything) {
   ReconcileStart start;
   start.permutation_seed.fill(std::byte{7});
   start.qber_estimate_ppm = 5000;
+  start.goal = ReconcileGoal::low_leak;
+  EXPECT_EQ(decode_reconcile_start(encode(start))->goal, ReconcileGoal::low_leak);
+  for (const std::size_t choice : {0U, 1U}) {
+    Bytes unknown = encode(start);
+    unknown[choice] = std::byte{9};
+    EXPECT_FALSE(decode_reconcile_start(unknown));
+  }
   expect_only_whole(encode(start), [](ByteSpan b) { return decode_reconcile_start(b); });
 
   Verify verify;
