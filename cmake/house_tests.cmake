@@ -5,7 +5,8 @@ add_test(NAME house_rules COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools
 add_test(NAME house COMMAND Python3::Interpreter -m unittest discover -s ${CMAKE_SOURCE_DIR}/tests/house -p "*_test.py")
 add_test(NAME must_not_compile
   COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tests/must_not_compile/run.py --compiler ${CMAKE_CXX_COMPILER})
-set_tests_properties(layers house_rules house must_not_compile PROPERTIES TIMEOUT 300)
+add_test(NAME performance_page COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/performance_report.py --check)
+set_tests_properties(layers house_rules house must_not_compile performance_page PROPERTIES TIMEOUT 300)
 
 if(QUOIN_CT)
   # Run by tools/constant_time.sh.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Quoin needs: packages by name from Debian 13. On Debian 12 it adds Debian 13 as a second, pinned source.
-#   tools/setup.sh [GROUP]...     groups of tools/packages.txt: build test check root; default: build test
+#   tools/setup.sh [GROUP]...     groups of tools/packages.txt: build test check bench root; default: build test
 # Does nothing, in milliseconds, when everything is there. Never asks: it says what it is about to do, then does it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
