@@ -12,7 +12,10 @@
 
 #include "core/bits.hpp"
 #include "core/secret.hpp"
+#include "kernels/bit_ops.hpp"
+#include "kernels/instruction_set.hpp"
 #include "kernels/poly_hash.hpp"
+#include "kernels/toeplitz_matrix.hpp"
 
 namespace quoin {
 namespace {
@@ -77,6 +80,39 @@ int wipe_and_trim() {
   return taken.clone_secret().size_bytes() == 64 ? 0 : 1;
 }
 
+SecretBits marked_bits(std::size_t size_bits) {
+  SecretBits bits = SecretBits::zeroed(size_bits);
+  __msan_poison(bits.expose_secret_mutable().data(), words_for_bits(size_bits) * 8);
+  return bits;
+}
+
+// The sanitizer does not know GF2P8AFFINEQB and takes its results for wholly secret reads: AVX2 is
+// the best that it can follow.
+int amplify_a_secret(const ToeplitzPlan& plan) {
+  if (!limit_instruction_set("avx2")) return 3;
+  constexpr std::size_t rows = 3000;
+  constexpr std::size_t columns = 9001;
+  std::array<std::uint64_t, words_for_bits(rows + columns - 1)> diagonals{};
+  for (std::size_t i = 0; i < diagonals.size(); ++i) diagonals[i] = i * 0x9E3779B97F4A7C15ULL;
+  diagonals.back() &= last_word_mask(rows + columns - 1);
+  const ToeplitzMatrix matrix(diagonals, rows, columns, plan);
+  const SecretBits key = marked_bits(columns);
+  SecretBits out = SecretBits::zeroed(rows);
+  matrix.multiply_add(out.expose_secret_mutable(), key.expose_secret(), 0);
+  out.trim();
+  return published(out.expose_secret()[0]) == 1 ? 2 : 0;
+}
+int amplify_by_fft() { return amplify_a_secret({ToeplitzMethod::additive_fft, 0, 7}); }
+int amplify_by_squares() { return amplify_a_secret({ToeplitzMethod::karatsuba, 40, 0}); }
+
+int select_secret_bits() {
+  const SecretBits bits = marked_bits(1000);
+  std::array<std::uint64_t, 16> mask{};
+  for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = i * 0xD1B54A32D192ED03ULL;
+  SecretBits out = SecretBits::zeroed(1024);
+  return compress_bits(bits.expose_secret(), mask, out.expose_secret_mutable()) > 0 ? 0 : 1;
+}
+
 struct Case {
   std::string_view name;
   int (*run)();
@@ -87,6 +123,9 @@ constexpr Case cases[] = {
     {"hash_under_secret_key", hash_under_secret_key},
     {"hash_of_secret_message", hash_of_secret_message},
     {"wipe_and_trim", wipe_and_trim},
+    {"amplify_by_fft", amplify_by_fft},
+    {"amplify_by_squares", amplify_by_squares},
+    {"select_secret_bits", select_secret_bits},
 };
 
 }  // namespace
