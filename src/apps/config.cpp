@@ -11,6 +11,7 @@
 
 #include "adapters/files.hpp"
 #include "apps/nearest.hpp"
+#include "distill/proof.hpp"
 
 namespace quoin {
 
@@ -23,11 +24,11 @@ const std::map<std::string, std::set<std::string>>& schema() {
       {"site", {"name", "profile", "demonstration", "data", "saes", "peer_saes"}},
       {"link",
        {"id", "role", "peer", "listen", "connect", "certificate", "key", "ca", "bootstrap",
-        "bootstrap_max_seconds", "blocks_in_flight"}},
+        "bootstrap_max_seconds", "blocks_in_flight", "secrecy_budget", "secrecy_budget_days"}},
       {"device", {"fibre"}},
       {"protocol",
-       {"slots_per_block", "mu", "intensity_probability", "key_basis_probability", "epsilon_sec",
-        "epsilon_cor", "frame_bits", "ledger_pads_target", "ledger_pads_reserve"}},
+       {"proof", "slots_per_block", "mu", "intensity_probability", "key_basis_probability",
+        "epsilon_sec", "epsilon_cor", "frame_bits", "ledger_pads_target", "ledger_pads_reserve"}},
       {"delivery", {"listen", "certificate", "key", "ca", "url_prefix"}},
       {"gateway",
        {"entry", "exit", "forward", "sae", "peer_sae", "rekey_megabytes", "rekey_seconds"}},
@@ -215,6 +216,18 @@ void read_site(Reader& in, SiteFile& file) {
   file.peer_saes = in.texts("site", "peer_saes");
 }
 
+void read_secrecy_budget(Reader& in, SecrecyBudget& budget) {
+  budget.limit = in.real_or("link", "secrecy_budget", budget.limit);
+  if (!(budget.limit > 0 && budget.limit <= 0.1))
+    in.complain_at("link", "secrecy_budget", "[link] secrecy_budget is out of range",
+                   "choose more than 0 and at most 0.1, the sum of epsilons per period");
+  const std::uint64_t days = in.count_or("link", "secrecy_budget_days", 365, 36500);
+  if (days == 0)
+    in.complain_at("link", "secrecy_budget_days", "[link] secrecy_budget_days is 0",
+                   "choose 1 to 36500 days");
+  budget.period_ms = static_cast<std::int64_t>(days) * 86'400'000;
+}
+
 void read_link(Reader& in, SiteFile& file) {
   const std::string role = in.text("link", "role");
   if (role != "alice" && role != "bob")
@@ -242,10 +255,14 @@ void read_link(Reader& in, SiteFile& file) {
       static_cast<std::uint32_t>(in.count_or("link", "blocks_in_flight", 2, 8));
   if (file.policy.blocks_in_flight_max == 0)
     in.complain_at("link", "blocks_in_flight", "[link] blocks_in_flight is 0", "choose 1 to 8");
+  read_secrecy_budget(in, file.policy.secrecy_budget);
 }
 
 void read_protocol(Reader& in, SiteFile& file) {
   LinkParameters& p = file.parameters;
+  p.proof = in.text_or("protocol", "proof", p.proof);
+  // Each proof is for one protocol; an unknown name is refused with the other parameters.
+  if (const auto proof = make_proof(p.proof)) p.protocol = std::string((*proof)->protocol());
   p.slots_per_block =
       in.count_or("protocol", "slots_per_block", p.slots_per_block, 4'000'000'000ULL);
   p.mu = in.three_or("protocol", "mu", p.mu);

@@ -118,7 +118,7 @@ Status Demo::check_distance() const {
   const std::uint64_t slots = options_.slots_per_block != 0
                                   ? options_.slots_per_block
                                   : static_cast<std::uint64_t>(options_.rate_hz);
-  QUOIN_TAKE(proof, make_proof("lim2014"));
+  QUOIN_TAKE(proof, make_proof(default_link_proof));
   ProofInput input;
   input.counts = expected_counts(physics, slots);
   input.mu = physics.mu;

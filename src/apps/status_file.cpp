@@ -65,6 +65,19 @@ std::string StatusFile::json(const SiteFile& file, Site& site,
   out["lineage"] = link.lineage;
   out["bootstrap_seconds"] = link.bootstrap_seconds;
   out["epsilon_spent"] = link.epsilon_spent;
+  const SecrecyBudget& budget = file.policy.secrecy_budget;
+  boost::json::object secrecy{{"limit", budget.limit},
+                              {"spent", link.secrecy_spent},
+                              {"total", link.secrecy_total},
+                              {"period_days", budget.period_ms / 86'400'000},
+                              {"is_spent", link.is_budget_spent}};
+  if (link.secrecy_period_ends_unix_ms != 0)
+    secrecy["period_ends_unix_ms"] = link.secrecy_period_ends_unix_ms;
+  out["secrecy_budget"] = std::move(secrecy);
+  if (link.is_budget_spent)
+    out["no_key_because"] =
+        "the link's secrecy budget is spent; wait for its next period, or raise [link] "
+        "secrecy_budget";
   out["pads_left"] = boost::json::object{{"sending", link.pads_left_sending},
                                          {"receiving", link.pads_left_receiving}};
   out["blocks"] = boost::json::object{{"committed", link.blocks_committed},

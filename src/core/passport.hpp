@@ -26,7 +26,7 @@ const char* to_string(KeySource source);
 struct Passport {
   BlockId block{};
   std::string protocol;  // "bb84-decoy2"
-  std::string proof;     // "lim2014"
+  std::string proof;     // "variable_length_decoy2"
   std::vector<std::string> assumptions;
   std::string leak_accounting;  // how two-way reconciliation was charged
   double epsilon_sec = 0;

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "distill/proof.hpp"
+
 namespace quoin {
 
 namespace {
@@ -16,7 +18,7 @@ bool is_probability(double p) { return p >= 0 && p <= 1; }
 Failure out_of_range(const char* field, const char* range) {
   return fail(ErrorCode::configuration,
               std::string("link parameter '") + field + "' is out of range",
-              std::string("choose ") + range);
+              std::string(std::string_view(range).starts_with("use ") ? "" : "choose ") + range);
 }
 
 }  // namespace
@@ -24,17 +26,24 @@ Failure out_of_range(const char* field, const char* range) {
 Status LinkParameters::validate() const {
   if (link_id.empty() || link_id.size() > name_max)
     return out_of_range("link_id", "1 to 64 characters");
-  if (protocol != "bb84-decoy2") return out_of_range("protocol", "\"bb84-decoy2\"");
-  if (proof != "lim2014") return out_of_range("proof", "\"lim2014\"");
+  const auto chosen = make_proof(proof);
+  if (!chosen) return out_of_range("proof", chosen.error().cure.c_str());
+  if (protocol != (*chosen)->protocol())
+    return out_of_range("protocol", "the protocol that the proof is for");
+  const bool has_vacuum = protocol == "bb84-decoy2";
   if (reconciliation != "cascade") return out_of_range("reconciliation", "\"cascade\"");
   if (slots_per_block < 1000 || slots_per_block > 4'000'000'000)
     return out_of_range("slots_per_block", "1e3 to 4e9");
   if (!(mu[0] > mu[1] + mu[2] && mu[1] > mu[2] && mu[2] >= 0 && mu[0] <= 2))
     return out_of_range("mu", "mu_1 > mu_2 + mu_3, mu_2 > mu_3 >= 0, mu_1 <= 2 (Lim 2014)");
   double sum = 0;
-  for (const double p : intensity_probability) {
-    if (!is_probability(p) || p == 0)
-      return out_of_range("intensity_probability", "three values in (0, 1)");
+  for (std::size_t k = 0; k < intensity_count; ++k) {
+    const double p = intensity_probability[k];
+    const bool is_sent = k < 2 || has_vacuum;
+    if (!is_probability(p) || (p > 0) != is_sent)
+      return out_of_range("intensity_probability",
+                          has_vacuum ? "three values in (0, 1)"
+                                     : "two values in (0, 1) and 0: one decoy, no vacuum");
     sum += p;
   }
   if (sum < 1 - 1e-9 || sum > 1 + 1e-9)

@@ -8,6 +8,7 @@
 #include "core/bytes.hpp"
 #include "core/passport.hpp"
 #include "core/quantum_vocabulary.hpp"
+#include "link/secrecy_budget.hpp"
 
 namespace quoin {
 
@@ -17,7 +18,7 @@ constexpr std::uint16_t link_protocol_version = 1;
 struct LinkParameters {
   std::string link_id = "link-1";
   std::string protocol = "bb84-decoy2";
-  std::string proof = "lim2014";
+  std::string proof = "variable_length_decoy2";
   std::string reconciliation = "cascade";
   std::uint64_t slots_per_block =
       100'000'000;  // N: emitted slots, fixed in advance (security-rules C3)
@@ -53,6 +54,7 @@ struct LinkPolicy {
   std::int64_t closing_tag_after_ns =
       3'000'000'000;  // a tag of its own when no next block carries it
   std::int64_t peer_silence_max_ns = 60'000'000'000;  // then the session ends
+  SecrecyBudget secrecy_budget;  // at its limit the link makes no more key in the period
 };
 
 }  // namespace quoin

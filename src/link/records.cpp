@@ -34,6 +34,13 @@ Result<LinkRecords> LinkRecords::load(const Store& store) {
     records.epsilon_spent_ = std::bit_cast<double>(in.u64());
     records.blocks_committed_ = in.u64();
     records.lineage_block_ = static_cast<BlockId>(in.u64());
+    records.secrecy_.total = std::bit_cast<double>(in.u64());
+    records.secrecy_.in_period = std::bit_cast<double>(in.u64());
+    records.secrecy_.period_began_unix_ms = static_cast<std::int64_t>(in.u64());
+    // What was spent is a sum of positive numbers; anything else is damage, not permission.
+    if (!(records.secrecy_.total >= 0 && records.secrecy_.in_period >= 0 &&
+          records.epsilon_spent_ >= 0))
+      return damaged("secrecy account");
     if (!in.finish("link state")) return damaged("state");
   }
   QUOIN_TAKE(rows, store.scan(Table::meta, as_bytes(block_prefix), blocks_loaded_max));
@@ -73,7 +80,7 @@ void LinkRecords::set_bootstrap_seconds(StoreBatch& batch, double seconds) {
   put_state(batch);
 }
 
-void LinkRecords::prepare(StoreBatch& batch, BlockId block, double epsilon,
+void LinkRecords::prepare(StoreBatch& batch, BlockId block, const Spending& spending,
                           std::uint64_t starts_lineage) {
   if (starts_lineage != 0) {
     lineage_ = starts_lineage;
@@ -82,7 +89,8 @@ void LinkRecords::prepare(StoreBatch& batch, BlockId block, double epsilon,
     bootstrap_seconds_ = 0;
   }
   // Spent when prepared: a block that is discarded later has used up its share all the same.
-  epsilon_spent_ += epsilon;
+  epsilon_spent_ += spending.epsilon;
+  secrecy_.spend(spending.budget, spending.epsilon, spending.unix_ms);
   blocks_[block] = OwnBlockState::prepared;
   batch.put(Table::meta, block_key(block), as_bytes(std::string_view("\x01", 1)));
   put_state(batch);
@@ -132,7 +140,9 @@ void LinkRecords::put_state(StoreBatch& batch) const {
   ByteWriter out;
   out.u32(next_session_).u64(lineage_).u64(std::bit_cast<std::uint64_t>(bootstrap_seconds_));
   out.u64(std::bit_cast<std::uint64_t>(epsilon_spent_)).u64(blocks_committed_);
-  out.u64(to_u64(lineage_block_));
+  out.u64(to_u64(lineage_block_)).u64(std::bit_cast<std::uint64_t>(secrecy_.total));
+  out.u64(std::bit_cast<std::uint64_t>(secrecy_.in_period));
+  out.u64(static_cast<std::uint64_t>(secrecy_.period_began_unix_ms));
   batch.put(Table::meta, as_bytes(state_key), out.bytes());
 }
 

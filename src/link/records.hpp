@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/ports.hpp"
+#include "link/secrecy_budget.hpp"
 
 namespace quoin {
 
@@ -19,16 +20,24 @@ class LinkRecords {
   std::uint32_t next_session() const { return next_session_; }
   std::uint64_t lineage() const { return lineage_; }
   double bootstrap_seconds() const { return bootstrap_seconds_; }
-  double epsilon_spent() const { return epsilon_spent_; }
+  double epsilon_spent() const { return epsilon_spent_; }  // of the lineage
+  const SecrecyAccount& secrecy() const { return secrecy_; }
   std::uint64_t blocks_committed() const { return blocks_committed_; }
   std::vector<BlockId> prepared_blocks() const;
   std::optional<OwnBlockState> state(BlockId block) const;
 
   void use_session(StoreBatch& batch, std::uint32_t session);
   void set_bootstrap_seconds(StoreBatch& batch, double seconds);
-  // A lineage begins with the block that fills the ledger for the first time; its epsilon account
-  // starts at zero.
-  void prepare(StoreBatch& batch, BlockId block, double epsilon, std::uint64_t starts_lineage);
+  // What preparing a block spends, of which budget, at which wall time.
+  struct Spending {
+    double epsilon = 0;
+    SecrecyBudget budget{};
+    std::int64_t unix_ms = 0;
+  };
+  // A lineage begins with the block that fills the ledger for the first time; its epsilon sum
+  // starts at zero, the secrecy account goes on.
+  void prepare(StoreBatch& batch, BlockId block, const Spending& spending,
+               std::uint64_t starts_lineage);
   void commit(StoreBatch& batch, BlockId block);
   void discard(StoreBatch& batch, BlockId block);
   // An operator starts anew: no lineage, no block in doubt.
@@ -50,6 +59,7 @@ class LinkRecords {
   std::optional<Instant> bootstrap_opened_;
   double bootstrap_seconds_ = 0;
   double epsilon_spent_ = 0;
+  SecrecyAccount secrecy_;
   std::uint64_t blocks_committed_ = 0;
   std::map<BlockId, OwnBlockState> blocks_;
 };

@@ -462,6 +462,15 @@ void LinkSession::end_session(Error error, bool needs_operator) {
   effects_.push_back(effect::Close{std::move(error), needs_operator});
 }
 
+void fill_secrecy(LinkStatus& status, const SecrecyAccount& account, const SecrecyBudget& budget,
+                  double next_epsilon, std::int64_t unix_ms) {
+  status.secrecy_spent = account.spent(budget, unix_ms);
+  status.secrecy_total = account.total;
+  status.secrecy_period_ends_unix_ms =
+      account.is_over(budget, unix_ms) ? 0 : account.period_began_unix_ms + budget.period_ms;
+  status.is_budget_spent = !account.allows(budget, next_epsilon, unix_ms);
+}
+
 LinkStatus LinkSession::status() const {
   LinkStatus s;
   s.is_running = phase_ == Phase::running;
@@ -470,6 +479,8 @@ LinkStatus LinkSession::status() const {
   s.lineage = ports_.records.lineage();
   s.bootstrap_seconds = ports_.records.bootstrap_seconds();
   s.epsilon_spent = ports_.records.epsilon_spent();
+  fill_secrecy(s, ports_.records.secrecy(), policy_.secrecy_budget, epsilon_of_next_block(),
+               ports_.clock.wall_unix_ms());
   s.blocks_in_flight = blocks_.size();
   s.blocks_committed = ports_.records.blocks_committed();
   s.pads_left_sending = ports_.ledger.pads_left(sending_direction(policy_.role));

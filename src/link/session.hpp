@@ -31,13 +31,23 @@ struct LinkStatus {
   std::uint32_t session = 0;
   std::uint64_t lineage = 0;
   double bootstrap_seconds = 0;
-  double epsilon_spent = 0;
+  double epsilon_spent = 0;                      // of the lineage
+  double secrecy_spent = 0;                      // of the budget's period
+  double secrecy_total = 0;                      // since the store was made
+  std::int64_t secrecy_period_ends_unix_ms = 0;  // 0: nothing spent in it yet
+  bool is_budget_spent = false;                  // no key is made until the period ends
   std::size_t blocks_in_flight = 0;
   std::uint64_t blocks_committed = 0;
   std::uint64_t pads_left_sending = 0;
   std::uint64_t pads_left_receiving = 0;
   std::string authentication;  // scheme of the sending direction
 };
+
+// The part of the status about the secrecy budget; `next_epsilon` is what another block would cost.
+void fill_secrecy(LinkStatus& status, const SecrecyAccount& account, const SecrecyBudget& budget,
+                  double next_epsilon, std::int64_t unix_ms);
+// What a block costs at most: its own epsilons and those of the tags around it.
+double epsilon_of_block(const LinkParameters& parameters);
 
 class LinkSession {
  public:
@@ -123,6 +133,11 @@ class LinkSession {
   void finish_reconciliation(LinkBlock& block);
   Status count_key_errors_and_rates(LinkBlock& block);
   ProofInput proof_input(const LinkBlock& block, std::uint64_t leak_bits) const;
+  double unaccounted_authentication() const;
+  double epsilon_of_next_block() const;
+  bool budget_allows(double epsilon) const;
+  void report_spent_budget();
+  void refuse_for_budget(LinkBlock& block);
   void start_amplifying(LinkBlock& block);
   void prepare_block(LinkBlock& block);
   Passport make_passport(const LinkBlock& block) const;
@@ -203,7 +218,9 @@ class LinkSession {
   std::uint64_t lineage_offered_ = 0;  // Alice: the lineage that a block in flight is to start
   ErrorCount last_errors_;             // of the last reconciled block, for the estimate of the next
   Instant last_block_started_;
-  std::int64_t block_interval_ns_ = 0;  // Alice: between the last two commitments
+  std::int64_t block_interval_ns_ = 0;   // Alice: between the last two commitments
+  double authentication_accounted_ = 0;  // epsilon of this session's tags that blocks carried
+  bool budget_reported_ = false;
   std::uint64_t next_ticket_ = 1;
   std::map<JobTicket, Continuation> jobs_;
 };

@@ -34,6 +34,7 @@ void LinkSession::alice_on_commitment(const FrameHeader& header, ByteSpan payloa
   if (!ports_.sink.has_room())
     return abort_block(block, Error{ErrorCode::exhausted, "the key store is full",
                                     "fetch keys, or raise the store's limit"});
+  if (!budget_allows(epsilon_of_next_block())) return refuse_for_budget(block);
   block.started = now_;
   block_interval_ns_ = last_block_started_.ns == 0 ? 0 : now_.ns - last_block_started_.ns;
   last_block_started_ = now_;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "distill/amplify.hpp"
+#include "distill/statistics.hpp"
 #include "link/session.hpp"
 #include "link/session_jobs.hpp"
 
@@ -14,15 +15,6 @@ constexpr std::size_t inbox_frames_max = 4;
 // A tag covers at most 2^30 bytes of transcript (bound in session.cpp): (2^30/16 + 2) / 2^128 per
 // tag, two tags per block.
 constexpr double epsilon_authentication_per_block = 2.0 * (67108864.0 + 2.0) / 3.402823669209385e38;
-
-double epsilon_of_block(const LinkParameters& parameters) {
-  return parameters.epsilon_sec + parameters.epsilon_cor + epsilon_authentication_per_block;
-}
-
-double binary_entropy(double p) {
-  if (p <= 0 || p >= 1) return 0;
-  return -p * std::log2(p) - (1 - p) * std::log2(1 - p);
-}
 
 // The first bytes of a key become authentication key, the rest goes to the users.
 struct SplitKey {
@@ -44,7 +36,58 @@ SplitKey split_key(SecretKey&& key, std::uint64_t ledger_bits) {
   return split;
 }
 
+// With both wings, unlike the one for upper bounds.
+double shannon_entropy(double p) { return binary_entropy(std::min(p, 1 - p)); }
+
+std::string days_text(std::int64_t ms) {
+  constexpr std::int64_t day_ms = 86'400'000;
+  return std::to_string((ms + day_ms - 1) / day_ms) + " days";
+}
+
 }  // namespace
+
+double epsilon_of_block(const LinkParameters& parameters) {
+  return parameters.epsilon_sec + parameters.epsilon_cor + epsilon_authentication_per_block;
+}
+
+// The Wegman-Carter tags of this session that no block has carried yet; more than a block's flat
+// share only where much was said between two blocks.
+double LinkSession::unaccounted_authentication() const {
+  double spent = -authentication_accounted_;
+  if (sending_.has_value()) spent += sending_->epsilon_spent();
+  if (receiving_.has_value()) spent += receiving_->epsilon_spent();
+  return spent;
+}
+
+double LinkSession::epsilon_of_next_block() const {
+  return epsilon_of_block(parameters_) +
+         std::max(0.0, unaccounted_authentication() - epsilon_authentication_per_block);
+}
+
+bool LinkSession::budget_allows(double epsilon) const {
+  return ports_.records.secrecy().allows(policy_.secrecy_budget, epsilon,
+                                         ports_.clock.wall_unix_ms());
+}
+
+// Once until key is made again.
+void LinkSession::report_spent_budget() {
+  if (budget_reported_) return;
+  budget_reported_ = true;
+  const SecrecyAccount& account = ports_.records.secrecy();
+  const SecrecyBudget& budget = policy_.secrecy_budget;
+  const std::int64_t now_ms = ports_.clock.wall_unix_ms();
+  report(LinkEventKind::alarm,
+         "the secrecy budget of the link is spent (" + short_number(account.spent(budget, now_ms)) +
+             " of " + short_number(budget.limit) + "): no key is made until its period ends in " +
+             days_text(account.period_began_unix_ms + budget.period_ms - now_ms) +
+             "; the limit is [link] secrecy_budget");
+}
+
+void LinkSession::refuse_for_budget(LinkBlock& block) {
+  report_spent_budget();
+  abort_block(block, Error{ErrorCode::exhausted, "the link's secrecy budget is spent",
+                           "wait for its next period, or raise [link] secrecy_budget"});
+}
 
 // Blocks without key, one after the other, cost a pad each in steady state: a cut fibre must not
 // drain the ledger. From the second on Bob waits before the next, up to a minute (security-rules
@@ -163,7 +206,7 @@ Status LinkSession::count_key_errors_and_rates(LinkBlock& block) {
   // bug, f < 1 is impossible.
   QUOIN_TRY(check_reconcile_report(work.report, n));
   block.qber_key = static_cast<double>(errors) / static_cast<double>(n);
-  const double shannon = static_cast<double>(n) * binary_entropy(block.qber_key);
+  const double shannon = static_cast<double>(n) * shannon_entropy(block.qber_key);
   block.f_ec = shannon > 0 ? static_cast<double>(work.report.leak_bits) / shannon : 0;
   last_errors_ = {errors, n};
   LinkEvent event{.kind = LinkEventKind::block_reconciled, .block = block.id};
@@ -236,8 +279,8 @@ Passport LinkSession::make_passport(const LinkBlock& block) const {
   p.epsilon_sec = parameters_.epsilon_sec;
   p.epsilon_cor = parameters_.epsilon_cor;
   // Of the lineage that this block belongs to, itself included.
-  p.epsilon_accumulated = (block.amplify.starts_lineage ? 0 : ports_.records.epsilon_spent()) +
-                          epsilon_of_block(parameters_);
+  p.epsilon_accumulated =
+      (block.amplify.starts_lineage ? 0 : ports_.records.epsilon_spent()) + epsilon_of_next_block();
   p.counts = block.counts;
   p.leak_ec_bits = block.work->report.leak_bits;
   p.verification_bits = 128;
@@ -265,6 +308,10 @@ Passport LinkSession::make_passport(const LinkBlock& block) const {
 void LinkSession::prepare_block(LinkBlock& block) {
   StoreBatch batch;
   const Amplify& amplify = block.amplify;
+  // The last word on the budget: blocks in flight may have spent it since this one began.
+  const double epsilon = epsilon_of_next_block();
+  if (!budget_allows(epsilon)) return refuse_for_budget(block);
+  budget_reported_ = false;
   block.passport = make_passport(block);
   SplitKey split = split_key(std::move(block.work->secret), amplify.ledger_bits);
   // A store that is full costs the block, not the session: nothing else of it has been entered yet.
@@ -278,7 +325,11 @@ void LinkSession::prepare_block(LinkBlock& block) {
         !refilled)
       return end_session(refilled.error());
   }
-  ports_.records.prepare(batch, block.id, epsilon_of_block(parameters_),
+  authentication_accounted_ += std::max(0.0, unaccounted_authentication());
+  ports_.records.prepare(batch, block.id,
+                         {.epsilon = epsilon,
+                          .budget = policy_.secrecy_budget,
+                          .unix_ms = ports_.clock.wall_unix_ms()},
                          amplify.starts_lineage ? amplify.lineage : 0);
   block.phase = BlockPhase::prepared;
   block.work = std::make_shared<BlockWork>();  // nothing of it is needed any more

@@ -19,6 +19,11 @@ void LinkSession::bob_fetch_detections() {
     return entry.second.phase != BlockPhase::prepared;
   });
   if (static_cast<std::size_t>(in_flight) >= policy_.blocks_in_flight_max) return;
+  // Every block in flight will cost as much as this one.
+  if (!budget_allows(epsilon_of_next_block() * static_cast<double>(in_flight + 1))) {
+    if (in_flight == 0) report_spent_budget();
+    return;
+  }
   fetch_is_outstanding_ = true;
   effects_.push_back(effect::FetchDetections{parameters_.slots_per_block});
 }

@@ -19,6 +19,7 @@ SiteConfig site_config(const WorldConfig& world, QuantumRole role) {
   config.policy.role = role;
   config.policy.own_site = site_name(role);
   config.policy.peer_site = site_name(other(role));
+  config.policy.secrecy_budget = world.secrecy_budget[static_cast<std::size_t>(role)];
   config.kme.role = role;
   config.kme.kme_id = std::string("kme-") + site_name(role);
   config.kme.peer_kme_id = std::string("kme-") + site_name(other(role));
@@ -341,6 +342,7 @@ void World::watch_event(QuantumRole role, const LinkEvent& event) {
       outcome_.qber_of_no_key[static_cast<std::size_t>(role)] = event.qber_test;
       break;
     case LinkEventKind::block_aborted: ++outcome_.blocks_aborted; break;
+    case LinkEventKind::alarm: outcome_.last_alarm = event.text; break;
     case LinkEventKind::authentication_switched:
       outcome_.is_information_theoretic = true;
       outcome_.bootstrap_seconds = std::max(outcome_.bootstrap_seconds, event.seconds);

@@ -4,6 +4,7 @@
 // durable. Watched all the while: no pad used twice, no key served twice, and equal keys or none.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <queue>
 #include <set>
@@ -34,7 +35,8 @@ struct WorldConfig {
   std::shared_ptr<const Eve> eve;         // in the fibre from the first slot on
   std::int64_t delay_ns = 2 * ns_per_ms;  // one way
   std::uint64_t key_store_bytes = std::uint64_t{256} << 20;
-  std::int64_t job_ns = 5 * ns_per_ms;  // a computation in simulated time
+  std::int64_t job_ns = 5 * ns_per_ms;          // a computation in simulated time
+  std::array<SecrecyBudget, 2> secrecy_budget;  // of Alice's site, of Bob's
 };
 // q = 0.5, some 3e5 sifted bits per block, proof and epsilons as everywhere: small enough for
 // thousands of runs.
@@ -58,6 +60,7 @@ struct WorldOutcome {
   double qber_of_no_key[2] = {0, 0};  // of the last block without key, as each site reports it
   std::map<BlockId, Grade> grades;    // of the committed blocks; equal at both sites
   std::string last_no_key;
+  std::string last_alarm;
   std::string last_tag_refused;         // why
   std::string needs_operator;           // why a link gave up
   std::vector<std::string> violations;  // empty, or the run has found a bug

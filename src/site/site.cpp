@@ -238,6 +238,8 @@ LinkStatus Site::link_status() const {
   s.bootstrap_seconds = records_->bootstrap_seconds();
   s.epsilon_spent = records_->epsilon_spent();
   s.blocks_committed = records_->blocks_committed();
+  fill_secrecy(s, records_->secrecy(), config_.policy.secrecy_budget,
+               epsilon_of_block(config_.parameters), ports_.clock.wall_unix_ms());
   return s;
 }
 
