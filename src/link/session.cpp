@@ -183,8 +183,9 @@ Status LinkSession::check_hello(const Hello& peer) const {
 void LinkSession::on_hello(ByteSpan payload) {
   const auto peer = decode_hello(payload);
   if (!peer) return end_session(peer.error());
+  // What differs needs a person; what is damaged needs another attempt.
   if (const Status checked = check_hello(*peer); !checked)
-    return end_session(checked.error(), true);
+    return end_session(checked.error(), checked.error().code == ErrorCode::configuration);
   open_session(*peer);
 }
 
