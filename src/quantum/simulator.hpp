@@ -1,7 +1,7 @@
 // The simulated quantum link: decoy-state BB84 with weak coherent pulses, biased active bases,
-// fibre loss, misalignment, efficiency, dark counts, dead time, afterpulses and an optional Eve. One
-// object per fibre; its two devices may be used from two threads. Equal physics, seed and calls of
-// set_eve give equal results on any machine, however the slots are split into blocks.
+// fibre loss, misalignment, efficiency, dark counts, dead time, afterpulses and an optional Eve.
+// One object per fibre; its two devices may be used from two threads. Equal physics, seed and calls
+// of set_eve give equal results on any machine, however the slots are split into blocks.
 //
 // Randomness is counter-based, keyed by seed and chunk of 2^16 slots: slots without a detection are
 // hardly drawn at all, and Alice's side derives settings again instead of storing them, so memory
