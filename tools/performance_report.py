@@ -127,7 +127,8 @@ def draw(name, rows):
               f"set output '{FOLDER / name}.svg'", "set grid ytics lc rgb '#dddddd'", "set key top right", "set yrange [0:*]"]
     blocks = list(data.items())
     if name == "chain":
-        script += ["set style fill solid 0.7", "set boxwidth 0.6", "set ylabel 'ms per secret Mbit'", "unset key"]
+        script += ["set style fill solid 0.7", "set boxwidth 0.6", "set ylabel 'ms per secret Mbit'", "unset key",
+                   "set xtics rotate by -25"]
         plots = ["$d0 using 0:2:xtic(1) with boxes lc rgb '#3366aa'"]
     else:
         if name == "amplification":
