@@ -36,6 +36,9 @@ CascadeState::CascadeState(const CascadeLayout& layout, CascadeKey& key, bool co
   const std::size_t k = layout.block_bits(0);
   if (k >= 2 && k <= 64 && std::has_single_bit(k))
     first_search_.emplace(frames_.size(), log2_of(k));
+  for (std::size_t p = 0; p < layout.passes() && !frames_.empty(); ++p)
+    for (const std::size_t line : {layout.frame_bits(), line_bits(frames_.size() - 1, p)})
+      has_blocks_of_one_ = has_blocks_of_one_ || line % layout.block_bits(p) == 1;
   for (std::size_t f = 0; f < frames_.size(); ++f) {
     active_.push_back(static_cast<std::uint32_t>(f));
     if (blocks_asked(f) >= real_bits(f)) {
@@ -55,14 +58,20 @@ Status CascadeState::advance(WordSpan differences, bool is_late) {
   // The first search needs to know the blocks of all frames before it goes on with any.
   const bool is_in_step = first_search_.has_value();
   if (is_in_step) {
-    for (const std::uint32_t f : active_) QUOIN_TRY(take(f, cursor));
+    for (const std::uint32_t f : active_) {
+      take_in_hand(f, 0);
+      QUOIN_TRY(take(f, cursor));
+    }
     first_search_->step(*key_);
   }
   std::size_t kept = 0;
   for (std::size_t i = 0; i < active_.size(); ++i) {
     const std::uint32_t f = active_[i];
-    if (i + 1 < active_.size()) prefetch(active_[i + 1]);
-    if (!is_in_step) QUOIN_TRY(take(f, cursor));
+    if (is_in_step) {
+      take_in_hand(f, 0);
+    } else {
+      QUOIN_TRY(take_ahead(i, cursor));
+    }
     if (frames_[f].asking != Asking::nothing) QUOIN_TRY(move_on(f, is_late));
     active_[kept] = f;
     kept += frames_[f].asking == Asking::nothing ? 0U : 1U;
@@ -73,6 +82,29 @@ Status CascadeState::advance(WordSpan differences, bool is_late) {
   const bool is_told_whole = frames_disclosed_ == frames_.size();
   if (active_.empty() && !is_late && !is_told_whole) return ask_about_block();
   return success();
+}
+
+// Takes what the peer said of the frame after the `i`th active one, whose memory then is fetched
+// while the `i`th is treated, which is left at hand.
+Status CascadeState::take_ahead(std::size_t i, BitCursor& differences) {
+  if (i == 0) {
+    take_in_hand(active_[0], 0);
+    QUOIN_TRY(take(active_[0], differences));
+  }
+  if (i + 2 < active_.size()) prefetch_questions(active_[i + 2]);
+  if (i + 1 < active_.size()) {
+    take_in_hand(active_[i + 1], (i + 1) % 2);
+    QUOIN_TRY(take(active_[i + 1], differences));
+  }
+  hand_ = &hands_[i % 2];
+  return success();
+}
+
+void CascadeState::take_in_hand(std::size_t f, std::size_t hand) {
+  hand_ = &hands_[hand];
+  hand_->lines.clear();
+  for (std::size_t p = 0; p < layout_->passes(); ++p)
+    hand_->lines.push_back({parts(f, p), key_->copy(f, p)});
 }
 
 // --- what the peer said
@@ -88,7 +120,10 @@ Status CascadeState::take(std::size_t f, BitCursor& differences) {
       }
       break;
     case Asking::first_halves: first_search_->take(f, differences); break;
-    case Asking::halves: take_halves(f, differences); return take_singles(f);
+    case Asking::halves:
+      take_halves(f, differences);
+      prefetch_errors(f);
+      break;
     case Asking::masks: take_masks(f, differences); break;
     case Asking::masked_half: take_masked_half(f, differences.next()); break;
     case Asking::everything:
@@ -136,7 +171,7 @@ void CascadeState::take_blocks(std::size_t f, BitCursor& differences) {
     line.cut(b * k);
     if (!differs) return;
     line.set_mark(b * k);
-    turned_.push_back({static_cast<std::uint16_t>(pass), static_cast<std::uint16_t>(b * k)});
+    hand_->turned.push_back({static_cast<std::uint16_t>(pass), static_cast<std::uint16_t>(b * k)});
   };
   for (std::size_t b = 0; b < asked; ++b) {
     const bool differs = differences.next();
@@ -155,13 +190,13 @@ void CascadeState::take_blocks(std::size_t f, BitCursor& differences) {
 void CascadeState::take_halves(std::size_t f, BitCursor& differences) {
   const std::span<const Question> asked =
       std::span(questions_).subspan(frames_[f].first_question, frames_[f].question_count);
-  halves_.resize(asked.size());
-  singles_.resize(asked.size());
-  Question* half = halves_.data();
-  Place* single = singles_.data();
+  hand_->halves.resize(asked.size());
+  hand_->singles.resize(asked.size());
+  Question* half = hand_->halves.data();
+  Place* single = hand_->singles.data();
   for (auto q = asked.begin(); q != asked.end();) {
     const std::uint16_t pass = q->pass;
-    MarkedParts line = parts(f, pass);
+    MarkedParts line = hand_->lines[pass].known;
     for (; q != asked.end() && q->pass == pass; ++q) {
       const bool left_differs = differences.next();
       const std::uint16_t begin = left_differs ? q->begin : q->middle;
@@ -175,11 +210,11 @@ void CascadeState::take_halves(std::size_t f, BitCursor& differences) {
       half += is_single ? 0 : 1;
     }
   }
-  halves_.resize(static_cast<std::size_t>(half - halves_.data()));
-  singles_.resize(static_cast<std::size_t>(single - singles_.data()));
+  hand_->halves.resize(static_cast<std::size_t>(half - hand_->halves.data()));
+  hand_->singles.resize(static_cast<std::size_t>(single - hand_->singles.data()));
 }
 
-void CascadeState::prefetch(std::size_t f) const {
+void CascadeState::prefetch_questions(std::size_t f) const {
   if (frames_[f].asking != Asking::halves) return;
   const std::span<const Question> asked =
       std::span(questions_).subspan(frames_[f].first_question, frames_[f].question_count);
@@ -189,22 +224,27 @@ void CascadeState::prefetch(std::size_t f) const {
   }
 }
 
-Status CascadeState::take_singles(std::size_t f) {
+// What the errors of this round will change, in all passes.
+void CascadeState::prefetch_errors(std::size_t f) const {
   const std::uint64_t* errors = errors_.words().data() + f * layout_->frame_words();
-  for (const Place& single : singles_) {
+  for (const Place& single : hand_->singles) {
     const std::size_t position = layout_->position(single.pass, single.place);
     __builtin_prefetch(errors + position / 64, 1);
     for (std::size_t p = 0; p < frames_[f].passes_open; ++p) {
       const std::size_t place = layout_->place(p, position);
-      parts(f, p).prefetch(place);
-      if (corrects_) __builtin_prefetch(key_->copy(f, p) + place / 64, 1);
+      hand_->lines[p].known.prefetch(place);
+      __builtin_prefetch(hand_->lines[p].own + place / 64, 1);
     }
   }
-  for (const Place& single : singles_) {
+}
+
+Status CascadeState::take_singles(std::size_t f) {
+  for (const Place& single : hand_->singles) {
     // Another pass may have found the same error in this round.
-    if (!parts(f, single.pass).is_marked(single.place)) continue;
+    if (!hand_->lines[single.pass].known.is_marked(single.place)) continue;
     QUOIN_TRY(take_error(f, layout_->position(single.pass, single.place)));
   }
+  hand_->singles.clear();
   return success();
 }
 
@@ -248,12 +288,12 @@ Status CascadeState::take_error(std::size_t f, std::size_t position) {
   QUOIN_TRY(note_error(f, position));
   Frame& frame = frames_[f];
   for (std::size_t p = 0; p < frame.passes_open; ++p) {
-    MarkedParts line = parts(f, p);
+    MarkedParts line = hand_->lines[p].known;
     const std::size_t place = layout_->place(p, position);
     const std::size_t begin = line.begin_of(place);
     if (corrects_) key_->flip(f, p, place);
     if (line.toggle(begin))
-      turned_.push_back({static_cast<std::uint16_t>(p), static_cast<std::uint16_t>(begin)});
+      hand_->turned.push_back({static_cast<std::uint16_t>(p), static_cast<std::uint16_t>(begin)});
   }
   for (MaskedPart& part : frame.masked)
     if (position >= part.begin && position < part.end && bit_at(layout_->mask(part.mask), position))
@@ -272,6 +312,7 @@ Status CascadeState::move_on(std::size_t f, bool is_late) {
     frame.asking = Asking::first_halves;
   } else {
     if (first_search_) QUOIN_TRY(end_first_search(f));
+    QUOIN_TRY(take_singles(f));
     QUOIN_TRY(ask(f));
   }
   if (frame.asking == Asking::nothing) return success();
@@ -290,7 +331,7 @@ Status CascadeState::end_first_search(std::size_t f) {
   MarkedParts known = parts(f, 0);
   const std::size_t cut_short = real_bits(f) / k * k;
   if (cut_short < real_bits(f) && known.is_marked(cut_short))
-    turned_.push_back({0, static_cast<std::uint16_t>(cut_short)});
+    hand_->turned.push_back({0, static_cast<std::uint16_t>(cut_short)});
   return first_search_->for_each_found(f, [&](std::size_t block, std::size_t offset) {
     const std::size_t begin = block * k;
     known.cut_word(begin / 64, first_search_->begins_of_search(offset) << (begin % 64));
@@ -333,40 +374,47 @@ Status CascadeState::ask(std::size_t f) {
 Status CascadeState::ask_halves(std::size_t f) {
   Frame& frame = frames_[f];
   frame.asking = Asking::halves;
-  frame.first_question = static_cast<std::uint32_t>(next_questions_.size());
-  QUOIN_TRY(take_short_blocks(f));
-  for (const Question& half : halves_)
-    if (parts(f, half.pass).take_mark(half.begin)) ask_half(f, half);
-  halves_.clear();
-  for (const Place& turned : turned_) {
-    MarkedParts line = parts(f, turned.pass);
+  if (has_blocks_of_one_) QUOIN_TRY(take_blocks_of_one(f));
+  const std::size_t first = next_questions_.size();
+  next_questions_.resize(first + hand_->halves.size() + hand_->turned.size());
+  Question* next = next_questions_.data() + first;
+  for (const Question& half : hand_->halves)
+    if (hand_->lines[half.pass].known.take_mark(half.begin)) *next++ = ask_half(half);
+  for (const Place& turned : hand_->turned) {
+    MarkedParts line = hand_->lines[turned.pass].known;
     if (!line.take_mark(turned.place)) continue;
     const auto last = static_cast<std::uint16_t>(line.end_of(turned.place) - 1);
-    ask_half(f, {turned.place, 0, last, turned.pass});
+    // A single place that was known to be right cannot turn out wrong.
+    if (last == turned.place) return contradiction();
+    *next++ = ask_half({turned.place, 0, last, turned.pass});
   }
-  turned_.clear();
-  frame.question_count = static_cast<std::uint32_t>(next_questions_.size()) - frame.first_question;
+  hand_->halves.clear();
+  hand_->turned.clear();
+  next_questions_.resize(static_cast<std::size_t>(next - next_questions_.data()));
+  frame.first_question = static_cast<std::uint32_t>(first);
+  frame.question_count = static_cast<std::uint32_t>(next_questions_.size() - first);
   return success();
 }
 
-// The last block of a pass may be of one place, which then is an error. (A single place that was
-// known to be right cannot turn out wrong: that one is refused as a contradiction.)
-Status CascadeState::take_short_blocks(std::size_t f) {
-  for (std::size_t i = 0; i < turned_.size(); ++i) {
-    const Place turned = turned_[i];
-    const MarkedParts line = parts(f, turned.pass);
+// Appends this side's answer; returns the part with its middle.
+inline CascadeState::Question CascadeState::ask_half(const Question& part) {
+  const std::uint64_t* own = hand_->lines[part.pass].own;
+  const std::size_t half = (std::size_t{part.last} + 1 - part.begin) / 2;
+  const std::size_t middle = part.begin + half;
+  answers_.append(half <= 64 ? short_parity(own, part.begin, half)
+                             : range_parity({own, layout_->frame_words()}, part.begin, middle));
+  return {part.begin, static_cast<std::uint16_t>(middle), part.last, part.pass};
+}
+
+// A last block of one place that differs is an error.
+Status CascadeState::take_blocks_of_one(std::size_t f) {
+  for (std::size_t i = 0; i < hand_->turned.size(); ++i) {
+    const Place turned = hand_->turned[i];
+    const MarkedParts line = hand_->lines[turned.pass].known;
     if (line.end_of(turned.place) == turned.place + 1U && line.is_marked(turned.place))
       QUOIN_TRY(take_error(f, layout_->position(turned.pass, turned.place)));
   }
   return success();
-}
-
-void CascadeState::ask_half(std::size_t f, const Question& part) {
-  const std::size_t half = (std::size_t{part.last} + 1 - part.begin) / 2;
-  const std::size_t middle = part.begin + half;
-  next_questions_.push_back({part.begin, static_cast<std::uint16_t>(middle), part.last, part.pass});
-  answers_.append(half <= 64 ? short_parity(key_->copy(f, part.pass), part.begin, half)
-                             : range_parity(key_->copy_words(f, part.pass), part.begin, middle));
 }
 
 std::size_t CascadeState::blocks_asked(std::size_t f) const {
@@ -449,9 +497,11 @@ void CascadeState::take_block_answers(BitCursor& differences) {
 Status CascadeState::ask_about_block() {
   if (block_parts_.empty() && layout_->plan().block_masks > 0) {
     block_asking_ = BlockAsking::masks;
+    sum_frames(0, frames_.size());
     for (std::size_t m = 0; m < layout_->plan().block_masks; ++m)
-      answers_.append(block_parity({0, static_cast<std::uint32_t>(frames_.size()),
-                                    static_cast<std::uint16_t>(layout_->plan().masks + m), false}));
+      answers_.append(masked_range_parity(sum_.expose_secret(),
+                                          layout_->mask(layout_->plan().masks + m), 0,
+                                          layout_->frame_bits()));
     return success();
   }
   const auto odd = std::find_if(block_parts_.begin(), block_parts_.end(),
@@ -460,7 +510,9 @@ Status CascadeState::ask_about_block() {
   if (odd->end - odd->begin > 1) {
     block_asking_ = BlockAsking::half;
     block_part_at_ = static_cast<std::size_t>(odd - block_parts_.begin());
-    answers_.append(block_parity({odd->begin, odd->middle(), odd->mask, false}));
+    sum_frames(odd->begin, odd->middle());
+    answers_.append(masked_range_parity(sum_.expose_secret(), layout_->mask(odd->mask), 0,
+                                        layout_->frame_bits()));
     return success();
   }
   // One frame is left, which goes on with a masked part more. Told whole, it cannot differ.
@@ -469,21 +521,22 @@ Status CascadeState::ask_about_block() {
   frames_[f].masked.push_back(
       {0, static_cast<std::uint32_t>(layout_->frame_bits()), odd->mask, true});
   active_.push_back(static_cast<std::uint32_t>(f));
+  take_in_hand(f, 0);
   QUOIN_TRY(move_on(f, false));
   questions_.swap(next_questions_);
   return success();
 }
 
 // Under one mask for all, the parity of many frames is that of their sum.
-bool CascadeState::block_parity(const BlockPart& part) const {
-  const WordSpan mask = layout_->mask(part.mask);
-  std::uint64_t sum = 0;
-  for (std::size_t f = part.begin; f < part.end; ++f) {
+void CascadeState::sum_frames(std::size_t begin, std::size_t end) {
+  if (sum_.empty()) sum_ = SecretBits::zeroed(layout_->frame_bits());
+  const MutableWordSpan sum = sum_.expose_secret_mutable();
+  std::fill(sum.begin(), sum.end(), 0);
+  for (std::size_t f = begin; f < end; ++f) {
     if (frames_[f].is_disclosed) continue;
     const std::uint64_t* own = key_->copy(f, 0);
-    for (std::size_t w = 0; w < mask.size(); ++w) sum ^= own[w] & mask[w];
+    for (std::size_t w = 0; w < sum.size(); ++w) sum[w] ^= own[w];
   }
-  return __builtin_parityll(sum) != 0;
 }
 
 void CascadeState::toggle_block_parts(std::size_t f, std::size_t position) {

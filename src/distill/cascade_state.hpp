@@ -9,6 +9,7 @@
 // passes stay, and only the smallest ones need a difference, for those above follow.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -93,6 +94,19 @@ class CascadeState {
     std::vector<MaskedPart> masked;
   };
 
+  struct Line {
+    MarkedParts known;
+    const std::uint64_t* own;  // this side's bits
+  };
+  // Between what the peer said of a frame and what is asked next.
+  struct FrameAtHand {
+    std::vector<Line> lines;       // per pass
+    std::vector<Question> halves;  // that differ, still marked
+    std::vector<Place> singles;    // parts of one place that differ
+    std::vector<Place> turned;     // parts that came to differ, some more than once or no longer
+  };
+
+  void take_in_hand(std::size_t f, std::size_t hand);
   MarkedParts parts(std::size_t f, std::size_t pass) const {
     return {board_words_ + (f * layout_->passes() + pass) * board_stride_, line_bits(f, pass)};
   }
@@ -107,6 +121,7 @@ class CascadeState {
   std::size_t blocks_asked(std::size_t f) const;
 
   // What the peer said.
+  Status take_ahead(std::size_t i, BitCursor& differences);
   Status take(std::size_t f, BitCursor& differences);
   void take_first_blocks(std::size_t f, BitCursor& differences);
   void take_blocks(std::size_t f, BitCursor& differences);
@@ -115,7 +130,8 @@ class CascadeState {
   void take_masked_half(std::size_t f, bool left_is_odd);
   void take_everything(std::size_t f, BitCursor& differences);
   Status take_singles(std::size_t f);
-  void prefetch(std::size_t f) const;
+  void prefetch_questions(std::size_t f) const;
+  void prefetch_errors(std::size_t f) const;
   Status note_error(std::size_t f, std::size_t position);
   Status take_error(std::size_t f, std::size_t position);
 
@@ -124,8 +140,8 @@ class CascadeState {
   Status end_first_search(std::size_t f);
   Status ask(std::size_t f);
   Status ask_halves(std::size_t f);
-  Status take_short_blocks(std::size_t f);
-  void ask_half(std::size_t f, const Question& question);
+  Status take_blocks_of_one(std::size_t f);
+  Question ask_half(const Question& part);
   void correct_copy(std::size_t f, std::size_t pass);
   void ask_blocks(std::size_t f);
   void ask_masks(std::size_t f);
@@ -135,13 +151,14 @@ class CascadeState {
   // The masks of the block, once all frames have ended.
   void take_block_answers(BitCursor& differences);
   Status ask_about_block();
-  bool block_parity(const BlockPart& part) const;
+  void sum_frames(std::size_t begin, std::size_t end);
   void toggle_block_parts(std::size_t f, std::size_t position);
 
   const CascadeLayout* layout_;
   CascadeKey* key_;
   bool corrects_;
   std::size_t last_frame_bits_;
+  bool has_blocks_of_one_ = false;  // a pass of a frame ends with a block of one place
   std::size_t board_stride_;
   // MarkedParts, frame by frame, and in a frame pass by pass. Not secret, but large enough to want
   // a block buffer's huge pages.
@@ -151,16 +168,15 @@ class CascadeState {
   std::vector<std::uint32_t> active_;  // frames that are not finished, ascending
   std::vector<BlockPart> block_parts_;
   std::size_t block_part_at_ = 0;
+  SecretBits sum_;  // of frames
   BlockAsking block_asking_ = BlockAsking::nothing;
   std::optional<CascadeFirstSearch> first_search_;  // until it has ended
   // Parts under search have no mark in the board; other parts that differ have one.
   std::vector<Question> questions_;       // of this round
   std::vector<Question> next_questions_;  // of the one that is being prepared
-  // Of the frame at hand: halves that differ, still marked; parts of one place that differ; parts
-  // that have come to differ, some of them more than once or no longer.
-  std::vector<Question> halves_;
-  std::vector<Place> singles_;
-  std::vector<Place> turned_;
+  // Two frames at a time: while one is treated, the memory that the next one needs is fetched.
+  std::array<FrameAtHand, 2> hands_;
+  FrameAtHand* hand_ = hands_.data();
   std::vector<std::uint64_t> parities_;  // of the blocks of the frame at hand
   BitAppender answers_;
   BitString errors_;
