@@ -9,6 +9,7 @@
 #include "apps/setup_commands.hpp"
 #include "crypto/certificates.hpp"
 #include "crypto/random.hpp"
+#include "distill/proof.hpp"
 #include "quantum/link_physics.hpp"
 
 namespace quoin {
@@ -86,11 +87,16 @@ std::string config_text(const SiteInitOptions& o) {
       ".key\"\n"
       "ca = \"pki/peer-ca.crt\"   # the peer's authority: 'quoin link pair' puts it there\n"
       "bootstrap = true\n"
-      "bootstrap_max_seconds = 300\n\n[device]\n"
+      "bootstrap_max_seconds = 300\n"
+      "secrecy_budget = 0.005       # sum of epsilons per period; then the link makes no key\n"
+      "secrecy_budget_days = 365\n\n[device]\n"
       "fibre = " +
       quoted(o.fibre) +
       "   # the simulated optics: 'quoin fibre'\n\n"
       "[protocol]   # the same at both sites\n"
+      "proof = " +
+      quoted(std::string(default_link_proof)) +
+      "\n"
       "slots_per_block = 100000000\n"
       "mu = " +
       list_of(physics.mu) +

@@ -48,6 +48,9 @@ def configuration(folder):
                      ("mu = [", "mu = [1.0, "), ('name = "alpha"', "name = alpha"), ('role = "alice"', 'role = "eve"'),
                      ("epsilon_sec = 1e-10", "epsilon_sec = 2.0"), ("bootstrap_max_seconds = 300", "bootstrap_max_seconds = -1"),
                      ('saes = ["app-a"]', 'saes = "app-a"'), ("slots_per_block = 25000000", "slots_per_block = 10"),
+                     ("secrecy_budget = 0.005", "secrecy_budget = 2"), ("secrecy_budget = 0.005", "secrecy_budget = 0.0"),
+                     ("secrecy_budget_days = 365", "secrecy_budget_days = 0"),
+                     ('proof = "variable_length_decoy2"', 'proof = "lim2013"'), ('proof = "variable_length_decoy2"', 'proof = "rusca2018"'),
                      ('fibre = "127.0.0.1:', 'fibre = "127.0.0.1;'), ("[device]", "[device")):
         line = bench.replaced(old, new)
         bench.node(2, [f"site.toml:{line}:", "; "], f"'{new}' is named with its line and a cure")

@@ -7,7 +7,7 @@ import json
 import math
 
 import quoin_e2e as e2e
-from quoin_e2e import check, check_equal, check_refused, run
+from quoin_e2e import Pair, check, check_equal, check_refused, run, wait_until
 
 LIM = {"n_x": [7000000, 820000, 9000], "n_z": [780000, 91000, 1000], "m_x": [80000, 9600, 4300], "m_z": [9000, 1100, 480],
        "mu": [0.5, 0.2, 0.0005], "p": [0.7, 0.2, 0.1], "eps_sec": 1e-9, "eps_cor": 1e-15, "leak_ec": 851302.882}
@@ -101,5 +101,34 @@ def bad_input(folder):
     check_refused(run(["proof"]), 2, ["--list"], "no name")
 
 
+def budget(folder):
+    """[link] secrecy_budget for two blocks: the link stops making key, the status says why, a restart changes nothing."""
+    pair = Pair(folder)
+    for site in pair.sites:
+        site.set("link", "secrecy_budget", "2.5e-10")
+    pair.start()
+
+    def is_spent():
+        ran = pair.beta.quoin("status", "--json")  # the first second there is none
+        return ran.code == 0 and ran.json()["secrecy_budget"]["is_spent"]
+
+    wait_until(is_spent, 60, "a budget that is spent")
+    wait_until(lambda: pair.beta.status()["blocks"]["committed"] == 2, 30, "two blocks")
+    status = pair.beta.status()
+    secrecy = status["secrecy_budget"]
+    check(secrecy["limit"] == 2.5e-10 and 2e-10 <= secrecy["spent"] <= 2.5e-10 and secrecy["total"] == secrecy["spent"]
+          and secrecy["period_days"] == 365 and "secrecy_budget" in status["no_key_because"], "the status shows the budget", status)
+    told = pair.beta.quoin("status").out
+    check("no_key_because" in told and "secrecy budget is spent" in told, "quoin status tells it in words", told)
+    check(any("secrecy budget" in line for line in pair.beta.node.err.splitlines() + pair.beta.node.out.splitlines()), "the node says so",
+          pair.beta.node.out[-500:])
+    check_equal(pair.beta.node.stop(), 0, "the node stops")
+    pair.beta.start()
+    wait_until(lambda: pair.beta.status()["node"] == "running" and pair.beta.status()["link"] == "running", 30, "the link again")
+    after = pair.beta.status()
+    check(after["secrecy_budget"]["total"] == secrecy["total"] and after["secrecy_budget"]["is_spent"] and after["blocks"]["committed"] == 2,
+          "a restart gives no budget back", after)
+
+
 if __name__ == "__main__":
-    e2e.main(numbers, every_proof, no_key, bad_input)
+    e2e.main(numbers, every_proof, no_key, bad_input, budget)
