@@ -50,14 +50,14 @@ HWY_INLINE V packed_block_parities(Wide d, V v, unsigned log2_block) {
     const unsigned half = 1U << log2_half;
     v = hn::Xor(v, hn::ShiftRightSame(v, static_cast<int>(half)));
   }
-  const std::uint64_t kept = ~std::uint64_t{0} / ((std::uint64_t{1} << (1U << log2_block)) - 1);
+  const std::uint64_t kept = ~std::uint64_t{0} / last_word_mask(std::size_t{1} << log2_block);
   v = hn::And(v, hn::Set(d, kept));
   // Groups of `bits` results lie 2^log2_gap apart; each step joins two of them.
   unsigned bits = 1;
   for (unsigned log2_gap = log2_block; log2_gap < 6; ++log2_gap, bits *= 2) {
     const unsigned gap = 1U << log2_gap;
     v = hn::Or(v, hn::ShiftRightSame(v, static_cast<int>(gap - bits)));
-    const std::uint64_t low = (std::uint64_t{1} << (2 * bits)) - 1;
+    const std::uint64_t low = last_word_mask(std::size_t{2} * bits);
     const std::uint64_t mask =
         log2_gap == 5 ? low : low * (~std::uint64_t{0} / ((std::uint64_t{1} << (2 * gap)) - 1));
     v = hn::And(v, hn::Set(d, mask));
