@@ -43,8 +43,8 @@ void print_seed(std::uint64_t seed, const WorldOutcome& o) {
     std::cout << "seed " << seed << ": VIOLATION: " << violation << "\n";
 }
 
-// Each block allocates planes of megabytes: mapped afresh each time, their page faults cost more
-// than a quarter of the run.
+// Each block allocates planes of megabytes: mapped afresh each time, their page faults cost a
+// quarter of the run.
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
   mallopt(M_TRIM_THRESHOLD, 512 << 20);

@@ -68,8 +68,7 @@ double sarg04_double_phase_error(double bit_error) {
 
 KeyLength asymptotic_bb84_length(const Bb84Input& in) {
   KeyLength out;
-  const bool has_test = in.test.n > 0;
-  const SiftedCounts test = has_test ? in.test : in.key;
+  const SiftedCounts test = in.test.value_or(in.key);
   for (auto refusal : {refuse_sifted("key basis", in.key), refuse_sifted("test basis", test),
                        refuse_leakage(in.leakage)})
     if (refusal) {

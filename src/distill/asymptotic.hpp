@@ -2,6 +2,8 @@
 // calculators for comparison and planning, never for released key. Pure and real-valued.
 #pragma once
 
+#include <optional>
+
 #include "distill/key_length.hpp"
 
 namespace quoin {
@@ -35,7 +37,8 @@ struct SiftedCounts {
 
 struct Bb84Input {
   SiftedCounts key;
-  SiftedCounts test;  // of the other basis; n = 0: the same error rate as the key
+  // Of the other basis; none: the same error rate as the key.
+  std::optional<SiftedCounts> test{};
   Leakage leakage;
 };
 KeyLength asymptotic_bb84_length(const Bb84Input& input);

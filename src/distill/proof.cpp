@@ -110,6 +110,7 @@ std::string_view account_of(bool error_positions_public) {
 class Lim2014 final : public SecurityProof {
  public:
   std::string_view name() const override { return "lim2014"; }
+  bool may_release_key() const override { return false; }
   std::string_view protocol() const override { return "bb84-decoy2"; }
   std::string_view leak_accounting(bool is_public) const override { return account_of(is_public); }
 
@@ -149,6 +150,7 @@ class VariableLength final : public SecurityProof {
   std::string_view name() const override {
     return K == 3 ? "variable_length_decoy2" : "variable_length_decoy1";
   }
+  bool may_release_key() const override { return true; }
   std::string_view protocol() const override { return K == 3 ? "bb84-decoy2" : "bb84-decoy1"; }
   std::string_view leak_accounting(bool is_public) const override { return account_of(is_public); }
 

@@ -35,6 +35,9 @@ class SecurityProof {
   virtual ~SecurityProof() = default;
   virtual std::string_view name() const = 0;      // "variable_length_decoy2"
   virtual std::string_view protocol() const = 0;  // "bb84-decoy2"
+  // False for bounds that take sample sizes as fixed, where a link fixes only the slots
+  // (security-rules C3): good for plans and comparisons, never for key.
+  virtual bool may_release_key() const = 0;
   // What must hold for the length to mean anything, including what the proof does not cover of
   // what runs: goes into every passport (each below 256 characters).
   virtual std::vector<std::string> assumptions() const = 0;
@@ -46,9 +49,9 @@ class SecurityProof {
 // The proof that a link uses unless its configuration names another.
 constexpr std::string_view default_link_proof = "variable_length_decoy2";
 
-// Proofs that a link may name: "variable_length_decoy2" (bb84-decoy2), "variable_length_decoy1"
-// (bb84-decoy1: no vacuum pulses are sent) and "lim2014" (bb84-decoy2; a textbook bound, kept for
-// comparison). Fails as configuration for an unknown name, naming these.
+// Proofs of a block: "variable_length_decoy2" (bb84-decoy2), "variable_length_decoy1" (bb84-decoy1:
+// no vacuum pulses are sent) and "lim2014" (bb84-decoy2; for plans, may_release_key() is false).
+// Fails as configuration for an unknown name, naming these.
 Result<std::unique_ptr<const SecurityProof>> make_proof(std::string_view name);
 
 // Alice proposes one bit less than her proof allows and Bob accepts any claim not above his own:

@@ -78,10 +78,12 @@ Leakage leakage(const ProofNumbers& in) {
   return {.bits = one(in, "leak_ec"), .efficiency = one(in, "f_ec")};
 }
 
+// One of n_test and m_test without the other is refused as a count: -1 stands for none.
 KeyLength run_asymptotic_bb84(const ProofNumbers& in) {
-  return asymptotic_bb84_length({.key = {one(in, "n"), one(in, "m")},
-                                 .test = {one(in, "n_test"), one(in, "m_test")},
-                                 .leakage = leakage(in)});
+  Bb84Input out{.key = {one(in, "n"), one(in, "m")}, .leakage = leakage(in)};
+  const SiftedCounts test{one(in, "n_test"), one(in, "m_test")};
+  if (test.n >= 0 || test.m >= 0) out.test = test;
+  return asymptotic_bb84_length(out);
 }
 
 KeyLength run_six_state(const ProofNumbers& in) {
@@ -139,8 +141,8 @@ constexpr std::array<ProofField, 6> tomamichel_fields{{
 constexpr std::array<ProofField, 6> asymptotic_fields{{
     {"n", "sifted bits of the key basis"},
     {"m", "errors among them"},
-    {"n_test", "sifted bits of the other basis; without it: the same error rate", 1, 0.0},
-    {"m_test", "errors among them", 1, 0.0},
+    {"n_test", "sifted bits of the other basis; without both: the same error rate", 1, -1.0},
+    {"m_test", "errors among them", 1, -1.0},
     leak_or_f,
     f_ec,
 }};

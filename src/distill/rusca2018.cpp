@@ -34,26 +34,13 @@ BasisBounds bound_basis(const RuscaInput& in, const DecoyBasis<2>& basis, double
 }
 
 MaybeRefusal refuse_input(const RuscaInput& in, double epsilon_cor) {
-  for (const auto& refusal :
-       {refuse_source(in.source), refuse_epsilons(in.epsilon_sec, epsilon_cor),
-        refuse_leak(in.leak_bits), refuse_counts("key basis", in.key.detected, in.key.errors),
-        refuse_counts("test basis", in.test.detected, in.test.errors)})
-    if (refusal) return refusal;
-  return {};
+  return refuse_decoy_input(in.source, in.key, in.test,
+                            {in.leak_bits, in.epsilon_sec, epsilon_cor});
 }
 
 MaybeRefusal refuse_result(const RuscaInput& in, const RuscaBounds& b) {
-  const double n_z = sum(in.key.detected);
-  const double n_x = sum(in.test.detected);
-  for (const auto& refusal :
-       {refuse_bounds("key basis", n_z, b.s_z0_lower, b.s_z1),
-        refuse_bounds("test basis", n_x, 0, b.s_x1),
-        refuse_gains("key basis", in.key.detected, in.source.p),
-        refuse_gains("test basis", in.test.detected, in.source.p),
-        refuse_singles("key basis", n_z, b.s_z1), refuse_singles("test basis", n_x, b.s_x1),
-        refuse_phase_error(b.phi_z, sum(in.test.errors), n_x)})
-    if (refusal) return refusal;
-  return {};
+  return refuse_decoy_bounds(in.source, in.key, in.test,
+                             {b.s_z0_lower, b.s_z1, 0, b.s_x1, b.phi_z});
 }
 
 }  // namespace
@@ -75,7 +62,8 @@ RuscaBounds rusca2018_bounds(const RuscaInput& in) {
   out.phi_z = 0.5;
   const bool has_singles = out.s_z1 > 0 && out.s_x1 > 0;
   if (has_singles && out.v_x1 < out.s_x1 / 2) {
-    const double ratio = out.v_x1 / out.s_x1;
+    // gamma ends at 0 errors, where a sample proves nothing so sharp: one is counted at least.
+    const double ratio = std::max(out.v_x1, 1.0) / out.s_x1;
     const double gamma = sampling_gamma(in.epsilon_sec, ratio, out.s_x1, out.s_z1, in.gamma_terms);
     out.phi_z = std::min(0.5, ratio + gamma);
   }

@@ -54,26 +54,23 @@ void bound_photons(const VariableLengthInput<2>& in, VariableLengthBounds& out) 
   out.v_z1 = one_decoy_single_errors(in.source, m_z, out.tau1);
 }
 
-double textbook_bits(const VariableLengthInput<3>& in) {
-  return lim2014_bounds({.key = in.key,
-                         .test = in.test,
-                         .source = in.source,
-                         .leak_bits = in.leak_bits,
-                         .correctness_bits = in.correctness_bits,
-                         .epsilon_sec = in.epsilon_sec,
-                         .vacuum_counts = false})
-      .length_bits;
+template <class Textbook, std::size_t K>
+Textbook textbook_input(const VariableLengthInput<K>& in) {
+  Textbook out;
+  out.key = in.key;
+  out.test = in.test;
+  out.source = in.source;
+  out.leak_bits = in.leak_bits;
+  out.correctness_bits = in.correctness_bits;
+  out.epsilon_sec = in.epsilon_sec;
+  out.vacuum_counts = false;
+  return out;
 }
-
+double textbook_bits(const VariableLengthInput<3>& in) {
+  return lim2014_bounds(textbook_input<LimInput>(in)).length_bits;
+}
 double textbook_bits(const VariableLengthInput<2>& in) {
-  return rusca2018_bounds({.key = in.key,
-                           .test = in.test,
-                           .source = in.source,
-                           .leak_bits = in.leak_bits,
-                           .correctness_bits = in.correctness_bits,
-                           .epsilon_sec = in.epsilon_sec,
-                           .vacuum_counts = false})
-      .length_bits;
+  return rusca2018_bounds(textbook_input<RuscaInput>(in)).length_bits;
 }
 
 template <std::size_t K>
@@ -95,30 +92,16 @@ VariableLengthBounds bounds_of(const VariableLengthInput<K>& in) {
 
 template <std::size_t K>
 MaybeRefusal refuse_input(const VariableLengthInput<K>& in, double epsilon_cor) {
-  for (const auto& refusal :
-       {refuse_source(in.source), refuse_epsilons(in.epsilon_sec, epsilon_cor),
-        refuse_leak(in.leak_bits), refuse_counts("key basis", in.key.detected, in.key.errors),
-        refuse_counts("test basis", in.test.detected, in.test.errors)})
-    if (refusal) return refusal;
-  return {};
+  return refuse_decoy_input(in.source, in.key, in.test,
+                            {in.leak_bits, in.epsilon_sec, epsilon_cor});
 }
 
 template <std::size_t K>
 MaybeRefusal refuse_result(const VariableLengthInput<K>& in, const VariableLengthBounds& b) {
-  const double n_x = sum(in.key.detected);
-  const double n_z = sum(in.test.detected);
-  // With one decoy the vacuum bounds are upper ones and may well exceed what was counted.
-  const double s_x0 = K == 3 ? b.s_x0 : 0;
-  const double s_z0 = K == 3 ? b.s_z0 : 0;
-  for (const auto& refusal :
-       {refuse_bounds("key basis", n_x, s_x0, b.s_x1),
-        refuse_bounds("test basis", n_z, s_z0, b.s_z1),
-        refuse_gains("key basis", in.key.detected, in.source.p),
-        refuse_gains("test basis", in.test.detected, in.source.p),
-        refuse_singles("key basis", n_x, b.s_x1), refuse_singles("test basis", n_z, b.s_z1),
-        refuse_phase_error(b.phi_x, sum(in.test.errors), n_z)})
-    if (refusal) return refusal;
-  return {};
+  constexpr bool are_lower = K == 3;  // with one decoy the vacuum bounds are upper ones
+  return refuse_decoy_bounds(
+      in.source, in.key, in.test,
+      {are_lower ? b.s_x0 : 0, b.s_x1, are_lower ? b.s_z0 : 0, b.s_z1, b.phi_x});
 }
 
 template <std::size_t K>

@@ -62,8 +62,8 @@ struct LinkBlock {
   BlockId id{};
   BlockPhase phase{};
   Instant started;
-  Instant sift_sent;     // Alice
-  bool is_busy = false;  // a job or a device request is under way; frames wait in the inbox
+  Instant reconcile_started;  // Alice
+  bool is_busy = false;       // a job or a device request is under way; frames wait in the inbox
   std::deque<QueuedFrame> inbox;
   std::shared_ptr<BlockWork> work = std::make_shared<BlockWork>();
 

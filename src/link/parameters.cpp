@@ -18,7 +18,7 @@ bool is_probability(double p) { return p >= 0 && p <= 1; }
 Failure out_of_range(const char* field, const char* range) {
   return fail(ErrorCode::configuration,
               std::string("link parameter '") + field + "' is out of range",
-              std::string(std::string_view(range).starts_with("use ") ? "" : "choose ") + range);
+              std::string("choose ") + range);
 }
 
 }  // namespace
@@ -27,7 +27,8 @@ Status LinkParameters::validate() const {
   if (link_id.empty() || link_id.size() > name_max)
     return out_of_range("link_id", "1 to 64 characters");
   const auto chosen = make_proof(proof);
-  if (!chosen) return out_of_range("proof", chosen.error().cure.c_str());
+  if (!chosen || !(*chosen)->may_release_key())
+    return out_of_range("proof", "\"variable_length_decoy2\" or \"variable_length_decoy1\"");
   if (protocol != (*chosen)->protocol())
     return out_of_range("protocol", "the protocol that the proof is for");
   const bool has_vacuum = protocol == "bb84-decoy2";

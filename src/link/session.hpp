@@ -219,6 +219,7 @@ class LinkSession {
   ErrorCount last_errors_;             // of the last reconciled block, for the estimate of the next
   Instant last_block_started_;
   std::int64_t block_interval_ns_ = 0;   // Alice: between the last two commitments
+  double seconds_per_round_ = 0;         // Alice: of the last reconciliation; 0: there was none
   double authentication_accounted_ = 0;  // epsilon of this session's tags that blocks carried
   bool budget_reported_ = false;
   std::uint64_t next_ticket_ = 1;

@@ -110,7 +110,6 @@ void LinkSession::alice_sift(LinkBlock& block) {
       [this](LinkBlock& b, Bytes message) {
         b.phase = BlockPhase::awaiting_estimate;
         b.is_information_theoretic = b.is_information_theoretic && sending_switched_;
-        b.sift_sent = now_;
         send_frame(FrameType::sift, b.id, message);
       });
 }
@@ -137,6 +136,7 @@ void LinkSession::alice_on_estimate(LinkBlock& block, ByteSpan payload) {
   ports_.public_random.fill(start.permutation_seed);
   block.qber_estimate_ppm = start.qber_estimate_ppm;
   block.phase = BlockPhase::reconciling;
+  block.reconcile_started = now_;
   send_frame(FrameType::reconcile_start, block.id, encode(start));
 
   ReconcileParameters parameters;
@@ -157,20 +157,24 @@ void LinkSession::alice_on_estimate(LinkBlock& block, ByteSpan payload) {
       });
 }
 
-// From the sift message to Bob's answer takes a round trip and his sifting: an upper bound of what
-// a round will take. The first block of a session is to give a key soon.
+// By what a round of the block before took, its computation included. The first block of a session
+// is to give a key soon.
 ReconcileGoal LinkSession::alice_choose_goal(const LinkBlock& block, double qber) const {
+  if (seconds_per_round_ == 0) return ReconcileGoal::few_rounds;
   constexpr double seconds_per_ns = 1e-9;
   return choose_reconcile_goal(
       {.qber = qber,
        .key_bits = block.work->sifted.key.size_bits(),
-       .round_trip_seconds = static_cast<double>(now_.ns - block.sift_sent.ns) * seconds_per_ns,
+       .round_trip_seconds = seconds_per_round_,
        .seconds_available = static_cast<double>(block_interval_ns_) * seconds_per_ns *
                             policy_.blocks_in_flight_max});
 }
 
 void LinkSession::alice_send_verify(LinkBlock& block) {
   finish_reconciliation(block);
+  if (const std::uint64_t rounds = block.work->report.rounds; rounds > 0)
+    seconds_per_round_ = static_cast<double>(now_.ns - block.reconcile_started.ns) * 1e-9 /
+                         static_cast<double>(rounds);
   if (const Status counted = count_key_errors_and_rates(block); !counted)
     return abort_block(block, counted.error());
   // The seed is drawn now, after Bob's key can no longer change (security-rules C6).

@@ -143,6 +143,28 @@ TEST(VariableLengthProof, falls_with_everything_that_helps_eve) {
   EXPECT_EQ(variable_length(base, 1e-15).derivation[8].second, 0);
 }
 
+// security-rules C1: with the error positions public, an empty pulse hides nothing from Eve.
+TEST(VariableLengthProof, vacuum_events_count_for_nothing) {
+  auto in = channel<3>({{0.5, 0.1, 0.0}, {0.4, 0.3, 0.3}}, 1e10, 0.7, 0.005, 0.01);
+  for (std::size_t k = 0; k < 3; ++k)  // a noisy detector: an eighth of the events are vacuum's
+    in.key.detected[k] += std::floor(0.001 * 1e10 * 0.49 * in.source.p[k]);
+  const VariableLengthBounds b = variable_length_bounds(in);
+  ASSERT_GT(b.s_x0, 1e5) << "there are vacuum events to be counted";
+  ASSERT_GT(b.s_x1, 1e5);
+  EXPECT_DOUBLE_EQ(b.secrecy_bits, b.s_x1 * (1 - binary_entropy(b.phi_x)));
+}
+
+// A sample without errors does not prove that there are none.
+TEST(VariableLengthProof, no_error_seen_is_not_no_error) {
+  auto in = channel<3>({{0.5, 0.1, 0.0}, {0.7, 0.15, 0.15}}, 1e9, 0.9, 0.1, 0.01);
+  in.test.errors = {};
+  EXPECT_GT(variable_length_bounds(in).phi_x, 0);
+  EXPECT_GT(lim2014_bounds(as_lim(in)).phi_x, 1 / lim2014_bounds(as_lim(in)).s_z1);
+  auto one = channel<2>({{0.5, 0.15}, {0.65, 0.35}}, 1e9, 0.9, 0.1, 0.01);
+  one.test.errors = {};
+  EXPECT_GT(rusca2018_bounds(as_rusca(one)).phi_z, 1 / rusca2018_bounds(as_rusca(one)).s_x1);
+}
+
 TEST(VariableLengthProof, refuses_with_a_code) {
   const DecoySource<3> source{.mu = {0.6, 0.2, 0.0}, .p = {0.6, 0.25, 0.15}};
   const auto base = channel<3>(source, 1e9, 0.9, 0.1, 0.01);
@@ -244,6 +266,19 @@ TEST(ProofCalculators, complete_their_fields_or_name_what_is_wrong) {
 }
 
 // Every step that any calculator gives has its meaning in words.
+TEST(ProofCalculators, half_a_test_sample_is_refused) {
+  const ProofCalculator& bb84 = *find_proof_calculator("asymptotic_bb84");
+  const auto answer = [&](ProofNumbers numbers) {
+    numbers["n"] = {1e6};
+    numbers["m"] = {3e4};
+    return bb84.compute(*complete_numbers(bb84, numbers));
+  };
+  EXPECT_GT(answer({}).secret_bits, 0U);
+  EXPECT_GT(answer({{"n_test", {1e5}}, {"m_test", {3e3}}}).secret_bits, 0U);
+  EXPECT_EQ(answer({{"n_test", {1e5}}}).reason_code, "counts");
+  EXPECT_EQ(answer({{"m_test", {3e3}}}).reason_code, "counts");
+}
+
 TEST(ProofCalculators, explain_every_step) {
   for (const ProofCalculator& proof : proof_calculators()) {
     ProofNumbers numbers;
