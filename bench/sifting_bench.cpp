@@ -73,21 +73,6 @@ Block make_block(std::size_t detections) {
   return out;
 }
 
-DetectionEvents copy_of(const DetectionEvents& events) {
-  return {events.first_slot,
-          events.slot_count,
-          events.offsets,
-          events.basis_is_test,
-          events.clicked_0.clone_secret(),
-          events.clicked_1.clone_secret(),
-          events.singles,
-          events.slots_dropped_dead_time};
-}
-SettingPlanes copy_of(const SettingPlanes& planes) {
-  return {planes.basis_is_test, planes.intensity_is_decoy, planes.intensity_is_vacuum,
-          planes.bits.clone_secret()};
-}
-
 // Alice's side one detection at a time, as it is written first.
 std::uint64_t sift_one_by_one(const Commitment& commitment, const SettingPlanes& settings) {
   BitString key;
@@ -109,9 +94,10 @@ std::uint64_t sift_one_by_one(const Commitment& commitment, const SettingPlanes&
 void run_point(const Report& report, const std::string& name, std::size_t detections) {
   const Block block = make_block(detections);
   EngineRandom random;
-  const auto resolved = Report::take(resolve_detections(copy_of(block.events), random));
+  const auto resolved = Report::take(resolve_detections(block.events.clone_secret(), random));
   const Commitment& commitment = resolved.commitment;
-  const auto sifted = Report::take(sift_alice(commitment, copy_of(block.settings), block.emitted));
+  const auto sifted =
+      Report::take(sift_alice(commitment, block.settings.clone_secret(), block.emitted));
   const Bytes committed = encode(commitment);
   const Bytes announced = encode(sifted.announcement);
 
@@ -120,9 +106,9 @@ void run_point(const Report& report, const std::string& name, std::size_t detect
   RawKey outcomes;
   volatile std::uint64_t sink = 0;
   const auto seconds = bench::medians(
-      {[&] { events = copy_of(block.events); },
+      {[&] { events = block.events.clone_secret(); },
        [&] { Report::take(resolve_detections(std::move(events), random)); },
-       [&] { settings = copy_of(block.settings); },
+       [&] { settings = block.settings.clone_secret(); },
        [&] { Report::take(sift_alice(commitment, std::move(settings), block.emitted)); },
        [&] { outcomes = RawKey::claim_stage(resolved.outcomes.bits().clone_secret()); },
        [&] { Report::take(sift_bob(commitment, std::move(outcomes), sifted.announcement)); },

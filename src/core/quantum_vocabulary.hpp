@@ -49,6 +49,16 @@ struct DetectionEvents {
   SecretBits clicked_1;                // click mask: detector of outcome 1; both set = double click
   std::array<std::uint64_t, 2> singles{};     // all clicks per detector, dead-time drops included
   std::uint64_t slots_dropped_dead_time = 0;  // slots left out since any detector was dead
+  DetectionEvents clone_secret() const {
+    return {first_slot,
+            slot_count,
+            offsets,
+            basis_is_test,
+            clicked_0.clone_secret(),
+            clicked_1.clone_secret(),
+            singles,
+            slots_dropped_dead_time};
+  }
 };
 
 // What Alice's device answers for slots that were detected: one entry per slot asked for, in order.
@@ -57,6 +67,9 @@ struct SettingPlanes {
   BitString intensity_is_decoy;
   BitString intensity_is_vacuum;  // neither = signal; both set is invalid
   SecretBits bits;
+  SettingPlanes clone_secret() const {
+    return {basis_is_test, intensity_is_decoy, intensity_is_vacuum, bits.clone_secret()};
+  }
 };
 
 // Pulses emitted per basis and intensity over a range of slots.

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "distill/statistics.hpp"
+#include "proof_records.hpp"
 
 namespace quoin {
 namespace {
@@ -16,22 +17,6 @@ TEST(Statistics, entropy_and_gamma_at_their_borders) {
   EXPECT_EQ(binary_entropy(0.7), 1);
   EXPECT_NEAR(binary_entropy(0.11), 0.499915958, 1e-9);
   EXPECT_EQ(sampling_gamma(1e-10, 0, 1e6, 1e6, 21), 0);
-}
-
-// The integers of the tables, as the counts of a block.
-ProofInput block_input() {
-  ProofInput in;
-  in.counts.key = {{7'000'000, 820'000, 9'000}, {80'000, 9'600, 4'300}};
-  in.counts.test = {{780'000, 91'000, 1'000}, {9'000, 1'100, 480}};
-  in.counts.emitted.sent = {
-      {{700'000'000, 200'000'000, 100'000'000}, {78'000'000, 22'000'000, 11'000'000}}};
-  in.counts.slots = in.counts.emitted.total();
-  in.counts.detections = 10'000'000;
-  in.mu = {0.5, 0.2, 0.0005};
-  in.p = {0.7, 0.2, 0.1};
-  in.leak_ec_bits = 851'303;
-  in.epsilon_sec = 1e-9;
-  return in;
 }
 
 KeyLength length_of(const ProofInput& in, const char* name = "lim2014") {

@@ -59,22 +59,6 @@ Link simulate(std::uint64_t seed, std::uint64_t slots, double click) {
   return link;
 }
 
-DetectionEvents copy_of(const DetectionEvents& events) {
-  return {events.first_slot,
-          events.slot_count,
-          events.offsets,
-          events.basis_is_test,
-          events.clicked_0.clone_secret(),
-          events.clicked_1.clone_secret(),
-          events.singles,
-          events.slots_dropped_dead_time};
-}
-
-SettingPlanes copy_of(const SettingPlanes& planes) {
-  return {planes.basis_is_test, planes.intensity_is_decoy, planes.intensity_is_vacuum,
-          planes.bits.clone_secret()};
-}
-
 RawKey raw(const BitString& bits) { return RawKey::claim_stage(to_secret(bits)); }
 
 // Counts and keys by going through the detections one by one.
@@ -104,14 +88,14 @@ TEST(Sift, both_sides_agree_with_a_count_one_by_one) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Link link = simulate(seed, 5000 + seed * 37, seed % 3 == 0 ? 0.6 : 0.05);
     SeededSecretRandom random(seed);
-    auto resolved = resolve_detections(copy_of(link.events), random);
+    auto resolved = resolve_detections(link.events.clone_secret(), random);
     ASSERT_TRUE(resolved) << resolved.error().text();
     const BitString outcomes = to_public(resolved->outcomes.bits());
     const auto commitment = decode_commitment(encode(resolved->commitment), {});
     ASSERT_TRUE(commitment) << commitment.error().text();
     ASSERT_EQ(*commitment, resolved->commitment);
 
-    auto alice = sift_alice(*commitment, copy_of(link.settings), link.emitted);
+    auto alice = sift_alice(*commitment, link.settings.clone_secret(), link.emitted);
     ASSERT_TRUE(alice) << alice.error().text();
     const auto announcement =
         decode_sift_announcement(encode(alice->announcement), commitment->offsets.size());
@@ -144,10 +128,10 @@ TEST(Sift, both_sides_agree_with_a_count_one_by_one) {
 TEST(Sift, no_disclosed_bit_is_a_key_bit) {
   Link link = simulate(77, 400, 0.9);
   SeededSecretRandom random(77);
-  const auto resolved = resolve_detections(copy_of(link.events), random);
+  const auto resolved = resolve_detections(link.events.clone_secret(), random);
   ASSERT_TRUE(resolved);
   const auto sift = [&] {
-    auto out = sift_alice(resolved->commitment, copy_of(link.settings), link.emitted);
+    auto out = sift_alice(resolved->commitment, link.settings.clone_secret(), link.emitted);
     EXPECT_TRUE(out);
     return std::move(*out);
   };
@@ -201,7 +185,7 @@ TEST(Sift, the_device_is_not_trusted_to_be_well_formed) {
   const Link link = simulate(3, 3000, 0.1);
   SeededSecretRandom random(1);
   const auto attempt = [&](auto spoil) {
-    DetectionEvents events = copy_of(link.events);
+    DetectionEvents events = link.events.clone_secret();
     spoil(events);
     return resolve_detections(std::move(events), random).has_value();
   };
@@ -221,10 +205,10 @@ TEST(Sift, the_device_is_not_trusted_to_be_well_formed) {
 TEST(Sift, alices_device_and_contradictions_are_refused) {
   const Link link = simulate(4, 3000, 0.1);
   SeededSecretRandom random(1);
-  const auto resolved = resolve_detections(copy_of(link.events), random);
+  const auto resolved = resolve_detections(link.events.clone_secret(), random);
   ASSERT_TRUE(resolved);
   const auto attempt = [&](auto spoil) {
-    SettingPlanes settings = copy_of(link.settings);
+    SettingPlanes settings = link.settings.clone_secret();
     EmissionSums emitted = link.emitted;
     spoil(settings, emitted);
     return sift_alice(resolved->commitment, std::move(settings), emitted).has_value();
@@ -246,8 +230,8 @@ TEST(Sift, alices_device_and_contradictions_are_refused) {
 TEST(Sift, bob_refuses_announcements_that_contradict_the_commitment) {
   const Link link = simulate(5, 3000, 0.1);
   SeededSecretRandom random(1);
-  const auto resolved = resolve_detections(copy_of(link.events), random);
-  const auto alice = sift_alice(resolved->commitment, copy_of(link.settings), link.emitted);
+  const auto resolved = resolve_detections(link.events.clone_secret(), random);
+  const auto alice = sift_alice(resolved->commitment, link.settings.clone_secret(), link.emitted);
   ASSERT_TRUE(alice);
   const BitString outcomes = to_public(resolved->outcomes.bits());
   const auto attempt = [&](auto spoil) {
@@ -286,7 +270,7 @@ TEST(Sift, an_empty_block_is_sifted_to_nothing) {
 TEST(SiftMessages, every_truncation_and_every_flipped_byte_is_refused_or_canonical) {
   const Link link = simulate(6, 2000, 0.1);
   SeededSecretRandom random(1);
-  const auto resolved = resolve_detections(copy_of(link.events), random);
+  const auto resolved = resolve_detections(link.events.clone_secret(), random);
   const Bytes good = encode(resolved->commitment);
   for (std::size_t size = 0; size < good.size(); ++size)
     ASSERT_FALSE(decode_commitment(ByteSpan(good).first(size), {})) << size;
@@ -307,7 +291,7 @@ TEST(SiftMessages, every_truncation_and_every_flipped_byte_is_refused_or_canonic
 TEST(SiftMessages, bounds_are_enforced) {
   const Link link = simulate(7, 2000, 0.1);
   SeededSecretRandom random(1);
-  const auto resolved = resolve_detections(copy_of(link.events), random);
+  const auto resolved = resolve_detections(link.events.clone_secret(), random);
   const Bytes good = encode(resolved->commitment);
   const std::size_t detections = link.events.offsets.size();
   EXPECT_TRUE(decode_commitment(good, {.slot_count_max = 2000, .detections_max = detections}));
@@ -323,7 +307,7 @@ TEST(SiftMessages, a_commitment_costs_what_its_gaps_are_worth) {
   for (const double click : {0.002, 0.02, 0.2}) {
     const Link link = simulate(8, 200'000, click);
     SeededSecretRandom random(1);
-    const auto resolved = resolve_detections(copy_of(link.events), random);
+    const auto resolved = resolve_detections(link.events.clone_secret(), random);
     const double bits = 8.0 * static_cast<double>(encode(resolved->commitment).size());
     const auto detections = static_cast<double>(link.events.offsets.size());
     const double h = -click * std::log2(click) - (1 - click) * std::log2(1 - click);

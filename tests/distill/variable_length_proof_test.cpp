@@ -12,6 +12,7 @@
 #include "distill/proof_calculators.hpp"
 #include "distill/rusca2018.hpp"
 #include "distill/statistics.hpp"
+#include "proof_records.hpp"
 
 namespace quoin {
 namespace {
@@ -291,22 +292,6 @@ TEST(ProofCalculators, explain_every_step) {
   }
   for (const char* step : {"s_x1", "phi_z", "textbook_length", "y1", "eve_bits", "phi_2"})
     EXPECT_FALSE(step_meaning(step).empty()) << step;
-}
-
-// Blocks of a link: the integers of the tables, with the counts around them.
-ProofInput block_input() {
-  ProofInput in;
-  in.counts.key = {{7'000'000, 820'000, 9'000}, {80'000, 9'600, 4'300}};
-  in.counts.test = {{780'000, 91'000, 1'000}, {9'000, 1'100, 480}};
-  in.counts.emitted.sent = {
-      {{700'000'000, 200'000'000, 100'000'000}, {78'000'000, 22'000'000, 11'000'000}}};
-  in.counts.slots = in.counts.emitted.total();
-  in.counts.detections = 10'000'000;
-  in.mu = {0.5, 0.2, 0.0005};
-  in.p = {0.7, 0.2, 0.1};
-  in.leak_ec_bits = 851'303;
-  in.epsilon_sec = 1e-9;
-  return in;
 }
 
 TEST(VariableLengthProof, of_a_block_subtracts_the_tag_whole_and_once) {
